@@ -1,0 +1,5 @@
+"""`python -m molnet` is the `molnet` command."""
+
+from molnet.cli.app import main
+
+main()

@@ -1,0 +1,189 @@
+"""The `molnet` command. What a command needs is loaded when it runs, so that `molnet --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from molnet.cli.config import READING
+from molnet.cli.options import (
+    AtomEnergies,
+    BatchEdges,
+    Channels,
+    ClipNorm,
+    Config,
+    Cutoff,
+    Ema,
+    EnergyKey,
+    EnergyUnit,
+    EnergyWeight,
+    Epochs,
+    Files,
+    FitFiles,
+    Forces,
+    ForcesKey,
+    ForcesWeight,
+    ForceUnit,
+    Hidden,
+    Interactions,
+    LearningRate,
+    LengthUnit,
+    Minutes,
+    Model,
+    ModelFile,
+    Patience,
+    Resume,
+    RunFolder,
+    Seed,
+    StressWeight,
+    Test,
+    Topology,
+    Valid,
+    WeightDecay,
+)
+
+app = typer.Typer(
+    name="molnet",
+    help="Machine-learned molecular potentials: from MD data to dynamics. Units are eV, Å, fs and K.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run a command; what goes wrong is said in one sentence and exit code 1."""
+    try:
+        app()
+    except (ValueError, OSError, ArithmeticError, TypeError, RuntimeError) as error:
+        Console(stderr=True).print(f"[bold red]molnet:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _command(name: str) -> Any:
+    return import_module(f"molnet.cli.{name}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the run is written.")] = Path("runs/demo"),
+    minutes: Annotated[float, typer.Option(help="Training time, minutes.", min=0.01)] = 3.5,
+    picoseconds: Annotated[float, typer.Option(help="Length of the dynamics, ps.", min=0.001)] = 20.0,
+) -> None:
+    """Fit ethanol from GFN2-xTB data, report the errors and run dynamics with the potential."""
+    _command("demo").run(folder, minutes=minutes, picoseconds=picoseconds)
+
+
+@app.command()
+def inspect(
+    files: Files,
+    cutoff: Annotated[float, typer.Option(help="Range in which neighbours are counted, Å.")] = 5.0,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    topology: Topology = None,
+    forces: Forces = None,
+) -> None:
+    """Show what a data set holds and what looks suspicious in it, by frame."""
+    reading = {name: value for name, value in locals().items() if name in READING}
+    _command("inspect").run(files, cutoff=cutoff, reading=reading)
+
+
+@app.command()
+def fit(
+    files: FitFiles = None,
+    config: Config = None,
+    folder: RunFolder = None,
+    resume: Resume = False,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    topology: Topology = None,
+    forces: Forces = None,
+    valid: Valid = None,
+    test: Test = None,
+    seed: Seed = None,
+    model: Model = None,
+    cutoff: Cutoff = None,
+    channels: Channels = None,
+    interactions: Interactions = None,
+    hidden: Hidden = None,
+    atom_energies: AtomEnergies = None,
+    energy_weight: EnergyWeight = None,
+    forces_weight: ForcesWeight = None,
+    stress_weight: StressWeight = None,
+    batch_edges: BatchEdges = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    patience: Patience = None,
+    learning_rate: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    clip_norm: ClipNorm = None,
+    ema: Ema = None,
+) -> None:
+    """Fit a potential to energies, forces and stress, and report its errors."""
+    given = {name: value for name, value in locals().items() if name not in ("config", "resume")}
+    given["files"] = [str(path) for path in files] if files else None
+    _command("fit").run(given, config=config, resume=resume)
+
+
+@app.command()
+def evaluate(
+    model: ModelFile,
+    files: Files,
+    folder: Annotated[Path | None, typer.Option(help="Write predictions, figures and report.html there.")] = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+    topology: Topology = None,
+    forces: Forces = None,
+) -> None:
+    """Print a potential's errors on labeled structures, with units and definitions."""
+    reading = {name: value for name, value in locals().items() if name in READING}
+    _command("evaluate").run(model, files, folder=folder, reading=reading)
+
+
+@app.command()
+def md(
+    model: ModelFile,
+    start: Annotated[Path, typer.Argument(help="A file with the structure to start from.")],
+    frame: Annotated[int, typer.Option(help="Which structure of the file; -1 is the last.")] = 0,
+    ensemble: Annotated[
+        Literal["nve", "langevin", "npt"],
+        typer.Option(help="Constant energy, constant temperature, or constant temperature and pressure."),
+    ] = "langevin",
+    temperature: Annotated[float, typer.Option(help="K; for nve that of the initial velocities.")] = 300.0,
+    pressure: Annotated[float, typer.Option(help="npt: GPa (1 bar is 0.0001 GPa).")] = 0.0,
+    timestep: Annotated[float, typer.Option(help="fs.")] = 0.5,
+    friction: Annotated[float, typer.Option(help="langevin: 1/ps.")] = 10.0,
+    picoseconds: Annotated[float, typer.Option(help="Length of the run, ps.")] = 10.0,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the run is written [beside the model, md-ENSEMBLE].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the velocities and of the thermostat.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Run molecular dynamics with a potential; stops where it leaves what its data covered."""
+    command = _command("md")
+    motion = command.ensemble(
+        ensemble,
+        timestep=timestep,
+        temperature=temperature,
+        pressure=pressure,
+        friction=friction,
+        seed=seed,
+    )
+    place = folder or model.parent / f"md-{ensemble}"
+    atoms = command.start(start, frame)
+    command.run(model, atoms, motion=motion, picoseconds=picoseconds, folder=place, resume=resume)

@@ -1,0 +1,129 @@
+"""`molnet fit`: files to a potential, its errors and a report, all in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase import Atoms
+from rich.console import Console
+
+from molnet.analysis import collect, errors, write_report
+from molnet.checkpoint import save
+from molnet.cli.config import READING, ConfigError, FitConfig, read_folder, read_toml, resolve
+from molnet.cli.reading import read_all
+from molnet.data.inspect import inspect
+from molnet.data.splits import Split, frame_numbers, split
+from molnet.files import FileError, atomic_write, lock_folder
+from molnet.models import BPNN, SchNet
+from molnet.potential import Potential
+from molnet.priors import ZBL, AtomEnergies
+from molnet.train import fit, loss_for
+
+WEIGHTS = ("energy_weight", "forces_weight", "stress_weight")
+TRAINING = (
+    "batch_edges",
+    "epochs",
+    "minutes",
+    "patience",
+    "learning_rate",
+    "weight_decay",
+    "clip_norm",
+    "ema",
+)
+
+
+def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
+    """Resolve the options, fit, and say where the report is."""
+    options = configure(given, config=config, resume=resume)
+    fit_and_report(options, Console(), resume=resume)
+
+
+def configure(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> FitConfig:
+    """The options of the resumed run, of the TOML file and of the command line, the later ones first in rank."""
+    toml = read_toml(config) if config else {}
+    former = read_folder(Path(given.get("folder") or toml.get("folder") or FitConfig.folder)) if resume else {}
+    options = resolve(former, toml, given)
+    if not options.files:
+        raise ConfigError("no data were given: name a file, or files = [...] in the TOML file.")
+    return options
+
+
+def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False) -> tuple[Potential, Split]:
+    """Fit as the options say; returns the potential and the frames, with everything written to the folder."""
+    frames = read_all(options.files, _chosen(options, READING))
+    console.print(inspect(frames, cutoff=options.cutoff))
+    parts = split(frames, valid=_part(options.valid, frames), test=_part(options.test, frames), seed=options.seed)
+    atom_energies = getattr(AtomEnergies, options.atom_energies)(parts.train)
+    console.print(atom_energies)
+    potential = atom_energies + ZBL.below(parts.train) + network(options, parts.train)
+    folder = begin(options, parts, resume=resume)
+    history = fit(
+        potential,
+        parts.train,
+        parts.valid,
+        loss=loss_for(parts.train, **_chosen(options, WEIGHTS)),
+        seed=options.seed,
+        folder=folder,
+        resume=resume,
+        **_chosen(options, TRAINING),
+    )
+    potential.provenance["fit"] = options.to_json()
+    save(potential, folder / "potential.safetensors")
+    if history.stopped == "interrupted":
+        console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}")
+        return potential, parts
+    console.print(errors(potential, parts.test or parts.valid))
+    collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
+    console.print(f"potential: {folder / 'potential.safetensors'}\nreport:    {write_report(folder)}")
+    return potential, parts
+
+
+def begin(options: FitConfig, parts: Split, *, resume: bool) -> Path:
+    """Write down what the run depends on; FileError where the folder already holds a run that isn't resumed."""
+    folder = Path(options.folder)
+    with lock_folder(folder):
+        if (folder / "config.json").exists() and not resume:
+            raise FileError(f"{folder} already holds a run; go on with --resume, or choose another --folder.")
+        write_json(folder / "config.json", {"fit": options.to_json(), "environment": environment()})
+        write_json(folder / "split.json", frame_numbers(parts))
+    return folder
+
+
+def network(options: FitConfig, frames: list[Atoms]) -> Potential:
+    """The untrained network that the options name."""
+    if options.model == "schnet":
+        sizes = {"channels": options.channels, "interactions": options.interactions}
+        return SchNet.like(frames, cutoff=options.cutoff, seed=options.seed, **sizes)
+    return BPNN.like(frames, cutoff=options.cutoff, hidden=options.hidden, seed=options.seed)
+
+
+def environment() -> dict[str, Any]:
+    """The versions and the machine that a run depends on."""
+    packages = ("molnet", "torch", "numpy", "ase", "vesin")
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    atomic_write(path, json.dumps(content, indent=1).encode())
+
+
+def _chosen(options: FitConfig, wanted: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in wanted}
+
+
+def _part(wanted: float, frames: list[Atoms]) -> int:
+    """A number of frames, from a number or from a part below one."""
+    return round(wanted * len(frames)) if wanted < 1 else int(wanted)

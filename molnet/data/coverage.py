@@ -1,0 +1,66 @@
+"""How far a data set reaches, in the numbers by which a simulation notices that it has left it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from molnet.data.labels import labels
+from molnet.data.neighbors import neighbor_list
+
+_REACH = 5.0  # Å; a pair of elements that is never closer has no contact worth naming
+_FORMULAS = 256  # so that a data set of very many compositions stays a small entry in a model's file
+
+
+def coverage(frames: Sequence[Atoms]) -> dict[str, Any]:
+    """The shortest contacts, the largest force and the energies of a data set, as plain JSON.
+
+    - `contacts`: the shortest distance of each pair of elements, Å, under their sorted symbols: "C-H";
+    - `largest_force`: max |F_i|, eV/Å, None without forces;
+    - `energy_per_atom`: the lowest and highest energy per atom, eV, by `reduced_formula`, the 256 most
+      frequent.
+    """
+    contacts: dict[str, float] = {}
+    energies: dict[str, list[float]] = {}
+    largest = 0.0
+    for atoms in frames:
+        for pair, distance in _contacts(atoms).items():
+            contacts[pair] = min(distance, contacts.get(pair, distance))
+        found = labels(atoms)
+        if np.isfinite(found.energy):
+            energies.setdefault(reduced_formula(atoms), []).append(found.energy / len(atoms))
+        if np.isfinite(found.forces).all():
+            largest = max(largest, float(np.linalg.norm(found.forces, axis=1).max(initial=0.0)))
+    frequent = Counter({formula: len(values) for formula, values in energies.items()}).most_common(_FORMULAS)
+    return {
+        "contacts": dict(sorted(contacts.items())),
+        "largest_force": largest or None,
+        "energy_per_atom": {f: [min(energies[f]), max(energies[f])] for f, _ in sorted(frequent)},
+    }
+
+
+def reduced_formula(atoms: Atoms) -> str:
+    """The smallest whole-number composition in Hill's order: "C2H6O" for any number of ethanols."""
+    return str(atoms.symbols.formula.reduce()[0].format("hill"))
+
+
+def pair_name(first: str, second: str) -> str:
+    """The key of a pair of elements."""
+    return "-".join(sorted((first, second)))
+
+
+def _contacts(atoms: Atoms) -> dict[str, float]:
+    (centers, neighbors), shifts = neighbor_list(atoms, _REACH)
+    vectors = atoms.positions[neighbors] - atoms.positions[centers] + shifts @ atoms.cell.array
+    distances = np.linalg.norm(vectors, axis=1)
+    kinds = np.sort(np.stack([atoms.numbers[centers], atoms.numbers[neighbors]]), axis=0)
+    found: dict[str, float] = {}
+    for first, second in np.unique(kinds, axis=1).T:
+        mine = (kinds[0] == first) & (kinds[1] == second)
+        found[pair_name(chemical_symbols[first], chemical_symbols[second])] = float(distances[mine].min())
+    return found

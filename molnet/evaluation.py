@@ -1,0 +1,56 @@
+"""Energy, forces and stress of any potential: the one place where energies are differentiated."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from molnet.graph import Graph, Properties
+from molnet.potential import Potential
+
+
+def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False) -> Properties:
+    """Energy E (eV), forces −∂E/∂r (eV/Å) and stress (1/V) ∂E/∂ε (eV/Å³) of each structure.
+
+    The strain ε deforms positions and cell together, r → r(1 + ε) and h → h(1 + ε), so that the stress is right for
+    every potential that is a function of them; it is positive under tension, as in ASE, and NaN for a structure that
+    isn't periodic in all three directions. `differentiable` keeps what training on forces needs.
+
+    Raises `UnknownSpecies` if the graph holds a species that the potential wasn't made for.
+    """
+    potential.refuse_unknown(graph.species.tolist())
+    # A caller's inference mode would make forces zero: nothing is recorded in it, nor of the tensors made in it.
+    with torch.inference_mode(False), torch.enable_grad():
+        graph = _plain(graph).to(potential.device).to(potential.dtype)
+        positions = graph.positions.detach().requires_grad_()
+        strain = torch.zeros_like(graph.cell).requires_grad_()
+        periodic = bool(graph.cell.any())
+        moved = replace(graph, positions=positions)
+        energy = graph.sum_atoms(potential(_strained(moved, strain) if periodic else moved))
+        gradient, virial = _gradients(energy, (positions, strain), differentiable)
+    volume = graph.volume[:, None, None]
+    # Dividing by a NaN instead would spoil the derivatives of the periodic structures in the same batch.
+    stress = torch.where(volume > 0, virial / volume.clamp(min=1e-30), torch.nan)
+    return Properties(energy if differentiable else energy.detach(), -gradient, stress)
+
+
+def _plain(graph: Graph) -> Graph:
+    tensors = {f.name: getattr(graph, f.name) for f in fields(graph)}
+    return replace(graph, **{name: t.clone() for name, t in tensors.items() if t.is_inference()})
+
+
+def _strained(graph: Graph, strain: Float[Tensor, "graphs 3 3"]) -> Graph:
+    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+    moved = (graph.positions.unsqueeze(1) @ symmetric.index_select(0, graph.graph_index)).squeeze(1)
+    return replace(graph, positions=graph.positions + moved, cell=graph.cell + graph.cell @ symmetric)
+
+
+def _gradients(energy: Tensor, inputs: tuple[Tensor, ...], differentiable: bool) -> tuple[Tensor, ...]:
+    if not energy.requires_grad:
+        return tuple(torch.zeros_like(x) for x in inputs)
+    return torch.autograd.grad(
+        energy.sum(), inputs, create_graph=differentiable, allow_unused=True, materialize_grads=True
+    )

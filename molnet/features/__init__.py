@@ -1,0 +1,44 @@
+"""Invariant featurizers: internal coordinates and atom-centred symmetry functions."""
+
+from molnet.features.angular import G4, G5, AniAngular
+from molnet.features.cutoffs import CosineCutoff, CutoffFunction, PolynomialCutoff, TanhCutoff
+from molnet.features.geometry import (
+    BondAngles,
+    BondLengths,
+    DihedralAngles,
+    DihedralCosSin,
+    Joined,
+    PairDistances,
+    angles,
+    dihedral_cos_sin,
+    dihedrals,
+    distances,
+)
+from molnet.features.radial import G1, G2, G3, AniRadial
+from molnet.features.symmetry import Block, SymmetryFunctions
+
+__all__ = [
+    "G1",
+    "G2",
+    "G3",
+    "G4",
+    "G5",
+    "AniAngular",
+    "AniRadial",
+    "Block",
+    "BondAngles",
+    "BondLengths",
+    "CosineCutoff",
+    "CutoffFunction",
+    "DihedralAngles",
+    "DihedralCosSin",
+    "Joined",
+    "PairDistances",
+    "PolynomialCutoff",
+    "SymmetryFunctions",
+    "TanhCutoff",
+    "angles",
+    "dihedral_cos_sin",
+    "dihedrals",
+    "distances",
+]

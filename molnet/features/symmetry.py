@@ -1,0 +1,77 @@
+"""Atom-centred symmetry functions: what each atom's surroundings look like, whichever way they are turned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from molnet.features.angular import G5
+from molnet.features.cutoffs import CutoffFunction, PolynomialCutoff
+from molnet.features.environment import Neighbors
+from molnet.features.radial import G2
+from molnet.graph import Graph
+from molnet.potential import SpeciesIndex, names
+
+
+@runtime_checkable
+class Block(Protocol):
+    """A family of symmetry functions with one cutoff (Å): `G1` to `G5`, `AniRadial`, `AniAngular`."""
+
+    @property
+    def cutoff(self) -> float: ...
+
+    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]: ...
+
+    def names(self, elements: list[str]) -> list[str]: ...
+
+
+class SymmetryFunctions(nn.Module):
+    """The features of each atom, block by block: sums over neighbours and pairs of neighbours, by element.
+
+    Atoms without neighbours have zeros. Elements stand in the order of `species`. Without dimension.
+    """
+
+    def __init__(
+        self,
+        species: Sequence[int],
+        blocks: Sequence[Block],
+        cutoff_function: CutoffFunction = PolynomialCutoff(),  # noqa: B008 - frozen
+    ) -> None:
+        super().__init__()
+        self.species, self.blocks, self.cutoff_function = tuple(species), tuple(blocks), cutoff_function
+        if not self.species or not self.blocks:
+            raise ValueError("symmetry functions need at least one species and one block, such as G2(...).")
+        self.cutoff = max(block.cutoff for block in self.blocks)
+        self.elements = SpeciesIndex(self.species)
+
+    @classmethod
+    def default(cls, species: Sequence[int], cutoff: float) -> SymmetryFunctions:
+        """A general set: G2 on a grid of shifts per element, and G5 with ζ = 1 and 3 per pair of elements."""
+        # Gaussians as wide as their spacing: a network learns smooth potentials from them much faster than from
+        # narrow ones.
+        step, inner = cutoff / 14, 0.75 * cutoff
+        radial = G2(cutoff, (0.6 / step**2,), tuple(step * k for k in range(2, 13)))
+        angular = G5(inner, (4 / inner**2,), (1.0, -1.0), (1.0, 3.0), (0.0, inner / 3, 2 * inner / 3))
+        return cls(species, (radial, angular))
+
+    @property
+    def names(self) -> list[str]:
+        """What each feature is."""
+        symbols = [names([z]) for z in self.species]
+        return [name for block in self.blocks for name in block.names(symbols)]
+
+    def forward(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        near = Neighbors(
+            graph.vectors,
+            graph.distances,
+            graph.centers,
+            self.elements(graph.species).index_select(0, graph.neighbors),
+            graph.n_atoms,
+            len(self.species),
+            self.cutoff_function,
+        )
+        return torch.cat([block(near) for block in self.blocks], dim=1)

@@ -1,0 +1,19 @@
+"""The few heavy operations. Models call them here and never a backend."""
+
+from molnet.kernels.density import (
+    Neighborhood,
+    neighbor_density,
+    neighborhood,
+    spherical_harmonics,
+    spline_basis,
+    spline_centers,
+)
+
+__all__ = [
+    "Neighborhood",
+    "neighbor_density",
+    "neighborhood",
+    "spherical_harmonics",
+    "spline_basis",
+    "spline_centers",
+]

@@ -1,0 +1,6 @@
+"""Networks: one architecture, one file."""
+
+from molnet.models.bpnn import BPNN
+from molnet.models.schnet import SchNet
+
+__all__ = ["BPNN", "SchNet"]

@@ -1,0 +1,80 @@
+"""Behler–Parrinello networks: atom energies from symmetry functions, one small network per element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from ase import Atoms
+from jaxtyping import Float
+from torch import Tensor
+
+from molnet.data.convert import to_graph
+from molnet.data.statistics import rms_force, species_of
+from molnet.features.symmetry import SymmetryFunctions
+from molnet.graph import Graph
+from molnet.nn.mlp import GroupedMLP
+from molnet.nn.seeding import seeded
+from molnet.potential import Potential
+
+
+class BPNN(Potential):
+    """E_i = scale · MLP_Z[(G_i − mean_Z)/spread_Z] with the symmetry functions G_i of atom i and its element Z.
+
+    Mean and spread of the features are those that `standardize` measures, for each element; scale is in eV.
+    Source: Behler & Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        features: SymmetryFunctions,
+        *,
+        hidden: Sequence[int] = (32, 32),
+        scale: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.features, self.hidden, self.scale, self.seed = features, tuple(hidden), scale, seed
+        self.species, self.cutoff = features.species, features.cutoff
+        elements, inputs = len(self.species), len(features.names)
+        with seeded(seed):
+            self.networks = GroupedMLP(elements, [inputs, *hidden, 1])
+        self.register_buffer("mean", torch.zeros((elements, inputs), dtype=torch.float32))
+        self.register_buffer("spread", torch.ones((elements, inputs), dtype=torch.float32))
+
+    @classmethod
+    def like(cls, frames: Sequence[Atoms], *, cutoff: float, hidden: Sequence[int] = (32, 32), seed: int = 0) -> BPNN:
+        """An untrained network with the default features, standardized on the data.
+
+        The scale is the root mean square force times 1 Å.
+        """
+        features = SymmetryFunctions.default(species_of(frames), cutoff)
+        model = cls(features, hidden=hidden, scale=rms_force(frames), seed=seed)
+        model.standardize(frames)
+        return model
+
+    @torch.no_grad()
+    def standardize(self, frames: Sequence[Atoms]) -> None:
+        """Set the mean and spread of the features to those of the data, element by element.
+
+        The spread is the standard deviation, but for features that hardly vary a hundredth of the largest one, so
+        that their small changes don't look large later.
+        """
+        graphs = [to_graph(atoms, self.cutoff) for atoms in frames]
+        values = torch.cat([self.features(graph) for graph in graphs])
+        elements = self.features.elements(torch.cat([graph.species for graph in graphs]))
+        for number in elements.unique().tolist():
+            mine = values[elements == number]
+            spread = mine.std(dim=0, correction=0)
+            floor = 0.01 * spread.max() if spread.any() else 1.0
+            self.mean[number] = mine.mean(dim=0)
+            self.spread[number] = spread.clamp(min=floor)
+
+    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        element = self.features.elements(graph.species)
+        mean, spread = (table.index_select(0, element) for table in (self.mean, self.spread))
+        standardized = (self.features(graph) - mean) / spread
+        return self.scale * self.networks(standardized, element).squeeze(1)

@@ -1,0 +1,88 @@
+"""Neighbour lists that outlive a step: they reach further than the cutoff, until that is used up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from ase import Atoms
+from jaxtyping import Float
+from numpy import ndarray
+
+from molnet.data.convert import to_graph
+from molnet.data.neighbors import periodic_cell
+from molnet.graph import Graph
+
+
+class SkinList:
+    """The graphs of a structure that moves, with all pairs within cutoff + skin (Å) where the list was built.
+
+    Let r⁰, h⁰ be positions and cell (rows) where the list was built, and r, h those now. With the
+    pseudoinverse (h⁰)⁺, the matrix F = 1 + (h⁰)⁺(h − h⁰) takes the old lattice to the new one, h = h⁰F. With
+    what the atoms moved beyond that, w_i = r_i − r⁰_i F, a vector between two atoms or their images is
+
+        d = r_j − r_i + S h = (r⁰_j − r⁰_i + S h⁰) F + w_j − w_i = d⁰ F + w_j − w_i,
+
+    so that |d⁰| ≤ (|d| + |w_i| + |w_j|)/σ with the smallest singular value σ of F. A pair with |d| < cutoff
+    had |d⁰| < cutoff + skin, and is in the list, while the two largest |w| obey
+
+        |w|₁ + |w|₂ ≤ σ (cutoff + skin) − cutoff,
+
+    which is the skin for a fixed cell. Only differences of w count, so their mean is subtracted. An atom that
+    is wrapped back into the cell has moved by a lattice vector: the list is built anew, and is right. So it is
+    where atoms have come to the same place, with `to_graph`'s error, unless the skin was longer than their way.
+    """
+
+    def __init__(self, cutoff: float, skin: float, *, dtype: torch.dtype, device: torch.device) -> None:
+        self.cutoff, self.skin = cutoff, skin
+        self.dtype, self.device = dtype, device
+        self.reference: Atoms | None = None
+        self._graph: Graph
+        self._cell: Float[ndarray, "3 3"]
+        self.builds = 0
+
+    def graph(self, atoms: Atoms) -> Graph:
+        """The graph of the structure as it is now; raises as `to_graph` does."""
+        if not self.holds(atoms):
+            self.build(atoms)
+        elif not np.array_equal(cell := periodic_cell(atoms), self._cell):
+            self._cell, self._graph = cell, replace(self._graph, cell=self._tensor(cell[None]))
+        return replace(self._graph, positions=self._tensor(atoms.positions))
+
+    def build(self, atoms: Atoms) -> None:
+        """Make the list from this structure, whatever was before."""
+        self.reference = None
+        reach = self.cutoff + self.skin if self.cutoff > 0 else 0.0
+        self._graph = to_graph(atoms, reach).to(self.dtype).to(self.device)
+        self._cell = self._reference_cell = periodic_cell(atoms)
+        self.reference = atoms.copy()
+        self.builds += 1
+
+    def holds(self, atoms: Atoms) -> bool:
+        """Whether the present list has every pair of the structure within the cutoff."""
+        if self.reference is None or not same_substance(self.reference, atoms):
+            return False
+        if self.cutoff == 0:
+            return True
+        moved, cell = self.reference.positions, periodic_cell(atoms)
+        least = 1.0
+        if not np.array_equal(cell, self._reference_cell):
+            deformation = np.eye(3) + np.linalg.pinv(self._reference_cell) @ (cell - self._reference_cell)
+            moved, least = moved @ deformation, np.linalg.svd(deformation, compute_uv=False)[-1]
+        beyond = atoms.positions - moved
+        beyond -= beyond.mean(axis=0)
+        farthest = np.sort(np.sqrt(np.einsum("ij,ij->i", beyond, beyond)))[-2:].sum()
+        return bool(farthest <= least * (self.cutoff + self.skin) - self.cutoff)
+
+    def _tensor(self, array: Float[ndarray, "*shape"]) -> Float[torch.Tensor, "*shape"]:
+        return torch.tensor(array, dtype=self.dtype, device=self.device)
+
+
+def same_substance(one: Atoms, other: Atoms) -> bool:
+    """Whether two structures have the same atoms, periodic directions and total charge."""
+    return (
+        one.numbers.tobytes() == other.numbers.tobytes()
+        and one.pbc.tobytes() == other.pbc.tobytes()
+        and one.info.get("charge", 0.0) == other.info.get("charge", 0.0)
+    )

@@ -1,0 +1,23 @@
+"""Fitting: the loop, which knows no potentials, and what builds its batches and loss for one."""
+
+from molnet.train.loop import History, Mean, NonFinite
+from molnet.train.loss import Absolute, Huber, Loss, Squared
+from molnet.train.potentials import BrokenFrames, fit, loss_for
+from molnet.train.recipe import Constant, Cosine, Plateau, Recipe
+
+__all__ = [
+    "Absolute",
+    "BrokenFrames",
+    "Constant",
+    "Cosine",
+    "History",
+    "Huber",
+    "Loss",
+    "Mean",
+    "NonFinite",
+    "Plateau",
+    "Recipe",
+    "Squared",
+    "fit",
+    "loss_for",
+]

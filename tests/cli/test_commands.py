@@ -1,0 +1,126 @@
+"""The commands on small real runs: files in, a potential, tables, a report and a trajectory out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.io import read, write
+from typer.testing import CliRunner
+
+from molnet.checkpoint import load
+from molnet.cli import app as cli
+from molnet.files import FileError
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shaken copper cells with energies, forces and stress by EMT."""
+    path, rng, frames = tmp_path_factory.mktemp("data") / "copper.extxyz", np.random.default_rng(0), []
+    for _ in range(16):
+        atoms = bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell.array * rng.uniform(0.97, 1.03), scale_atoms=True)
+        atoms.rattle(0.08, rng=rng)
+        atoms.calc = EMT()
+        atoms.get_potential_energy()
+        atoms.get_stress()
+        frames.append(atoms)
+    write(path, frames)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "copper"
+    options = folder.parent / "fit.toml"
+    options.write_text('model = "bpnn"\ncutoff = 4.0\nhidden = [8]\nvalid = 3\ntest = 3\nepochs = 40\n')
+    done = RUNNER.invoke(cli.app, ["fit", str(data), "--config", str(options), "--folder", str(folder)])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    assert "force per component" in done.output
+    assert "Atom energies" in done.output
+    return folder
+
+
+def test_a_fit_leaves_everything_in_its_folder(run: Path) -> None:
+    names = {"config.json", "split.json", "log.csv", "checkpoint.safetensors", "potential.safetensors", "report.html"}
+    assert names <= {path.name for path in run.iterdir()}
+    config = json.loads((run / "config.json").read_text())
+    assert config["fit"]["hidden"] == [8]
+    assert {"torch", "molnet", "python"} <= set(config["environment"])
+    parts = json.loads((run / "split.json").read_text())
+    assert sorted(i for part in parts.values() for i in part) == list(range(16))
+    potential = load(run / "potential.safetensors")
+    assert potential.species == (29,)
+    assert potential.provenance["fit"]["seed"] == 0
+    assert "coverage" in potential.provenance
+
+
+def test_a_fit_of_stress_reports_it(run: Path) -> None:
+    assert "stress" in json.loads((run / "errors.json").read_text())["test"]
+
+
+def test_resume_goes_on_with_the_same_options(run: Path) -> None:
+    done = RUNNER.invoke(cli.app, ["fit", "--resume", "--folder", str(run), "--epochs", "41"])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    assert len((run / "log.csv").read_text().splitlines()) == 42
+
+
+def test_a_second_run_in_the_folder_is_refused_and_nothing_is_lost(run: Path, data: Path) -> None:
+    before = (run / "config.json").read_bytes()
+    done = RUNNER.invoke(cli.app, ["fit", str(data), "--folder", str(run), "--epochs", "1"])
+    assert isinstance(done.exception, FileError)
+    assert "already holds a run" in str(done.exception)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_evaluate_prints_errors_and_writes_a_report(run: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "evaluation"
+    done = RUNNER.invoke(cli.app, ["evaluate", str(run / "potential.safetensors"), str(data), "--folder", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert "meV/atom" in done.output
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "langevin", "npt"])
+def test_md_writes_a_trajectory(run: Path, data: Path, tmp_path: Path, ensemble: str) -> None:
+    start = tmp_path / "start.extxyz"
+    write(start, read(data, 0).repeat(2))
+    folder = tmp_path / "run" / "md"
+    arguments = ["md", str(run / "potential.safetensors"), str(start), "--ensemble", ensemble, "--folder", str(folder)]
+    done = RUNNER.invoke(cli.app, [*arguments, "--picoseconds", "0.02", "--timestep", "1", "--temperature", "50"])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    assert len(read(folder / "md.traj", ":")) == 3
+    assert (folder.parent / "report.html").exists()
+
+
+def test_md_refuses_a_structure_that_is_not_there(run: Path, data: Path) -> None:
+    done = RUNNER.invoke(cli.app, ["md", str(run / "potential.safetensors"), str(data), "--frame", "16"])
+    assert "has 16 structures; there is no number 16" in str(done.exception)
+
+
+def test_inspect_prints_the_table(data: Path) -> None:
+    done = RUNNER.invoke(cli.app, ["inspect", str(data)])
+    assert done.exit_code == 0, done.output
+    assert "Cu4" in done.output
+
+
+def test_an_error_is_one_sentence_and_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["molnet", "inspect", "absent.extxyz"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith("molnet: ")
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["inspect"], ["fit"], ["evaluate"], ["md"]])
+def test_help(command: list[str]) -> None:
+    done = RUNNER.invoke(cli.app, [*command, "--help"])
+    assert done.exit_code == 0
+    assert ("Å" in done.output) == (command not in (["demo"], ["md"]))
