@@ -15,12 +15,14 @@ TARGETS = {"forces": 10.0, "stress": 1.0}  # meV/Å, meV/Å³
 
 def main(
     minutes: Annotated[float, typer.Option(help="Training time.")] = 9.0,
-    cutoff: Annotated[float, typer.Option(help="Å.")] = 6.0,
+    cutoff: Annotated[float, typer.Option(help="Å.")] = 5.5,
+    learning_rate: Annotated[float, typer.Option(help="Largest.")] = 0.01,
+    batch_edges: Annotated[int, typer.Option(help="Pairs of neighbours a batch.")] = 10_000,
 ) -> None:
     """Fit, and print the errors."""
     train, valid, test = mn.split(mn.read(DATA), valid=40, test=80, seed=0)
     potential = mn.AtomEnergies.fit(train) + mn.ZBL.below(train) + mn.BPNN.like(train, cutoff=cutoff)
-    history = mn.fit(potential, train, valid, minutes=minutes)
+    history = mn.fit(potential, train, valid, minutes=minutes, learning_rate=learning_rate, batch_edges=batch_edges)
     found = mn.errors(potential, test)
     table = Table(title=f"copper, EMT, {len(train)} training frames, {minutes:g} minutes, {len(history.rows)} epochs")
     for column in ("", "MAE", "RMSE", "spread", "target (MAE)"):

@@ -40,7 +40,11 @@ class Potential(nn.Module):
     def __add__(self, other: Potential) -> Sum:
         mine = self.terms if isinstance(self, Sum) else [self]
         theirs = other.terms if isinstance(other, Sum) else [other]
-        return Sum([*mine, *theirs])
+        total = Sum([*mine, *theirs])
+        for part in (other, self):
+            if isinstance(part, Sum):
+                total.provenance |= part.provenance
+        return total
 
     @property
     def dtype(self) -> torch.dtype:

@@ -15,7 +15,11 @@ READING = ("energy_key", "forces_key", "energy_unit", "length_unit", "force_unit
 """The options that say how files are read."""
 
 
-CHOICES = {"model": ("schnet", "bpnn"), "atom_energies": ("fit", "isolated")}
+CHOICES = {
+    "model": ("schnet", "bpnn"),
+    "atom_energies": ("fit", "isolated"),
+    "schedule": ("cosine", "plateau", "constant"),
+}
 """The options that name one of several things."""
 
 
@@ -53,6 +57,7 @@ class FitConfig:
     minutes: float | None = 10.0
     patience: int | None = None
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
     weight_decay: float = 0.0
     clip_norm: float | None = 10.0
     ema: float = 0.999

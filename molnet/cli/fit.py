@@ -24,7 +24,7 @@ from molnet.files import FileError, atomic_write, lock_folder
 from molnet.models import BPNN, SchNet
 from molnet.potential import Potential
 from molnet.priors import ZBL, AtomEnergies
-from molnet.train import fit, loss_for
+from molnet.train import Constant, Cosine, Plateau, fit, loss_for
 
 WEIGHTS = ("energy_weight", "forces_weight", "stress_weight")
 TRAINING = (
@@ -37,6 +37,7 @@ TRAINING = (
     "clip_norm",
     "ema",
 )
+SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
 
 
 def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
@@ -72,6 +73,7 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
         seed=options.seed,
         folder=folder,
         resume=resume,
+        schedule=SCHEDULES[options.schedule](),
         **_chosen(options, TRAINING),
     )
     potential.provenance["fit"] = options.to_json()

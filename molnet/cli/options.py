@@ -63,6 +63,10 @@ Patience = Annotated[
     int | None, _option("Epochs without improvement that end the fit.", "Training", default="patience")
 ]
 LearningRate = Annotated[float | None, _option("Largest learning rate.", "Training", default="learning_rate")]
+Schedule = Annotated[
+    Literal["cosine", "plateau", "constant"] | None,
+    _option("How the learning rate changes.", "Training", default="schedule"),
+]
 WeightDecay = Annotated[float | None, _option("AdamW's weight decay.", "Training", default="weight_decay")]
 ClipNorm = Annotated[float | None, _option("Largest gradient norm.", "Training", default="clip_norm")]
 Ema = Annotated[float | None, _option("Decay of the averaged weights, 0 for none.", "Training", default="ema")]
