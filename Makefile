@@ -4,6 +4,8 @@ BIN := .venv/bin
 
 .PHONY: demo test clean
 
+# One thread: a molecule of nine atoms gains little from two, and a busy machine takes much away.
+demo: export OMP_NUM_THREADS ?= 1
 demo: .venv/installed
 	$(BIN)/molnet demo
 

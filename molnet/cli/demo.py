@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sysconfig
+from itertools import count
 from pathlib import Path
 
 from ase import Atoms
@@ -23,7 +24,7 @@ TIMESTEP = 0.5  # fs
 
 def run(folder: Path, *, minutes: float, picoseconds: float) -> None:
     """Fit, simulate at constant energy, and sum up."""
-    console = Console()
+    console, folder = Console(), unused(folder)
     options = FitConfig(
         files=(str(find_data()),),
         folder=str(folder),
@@ -54,6 +55,12 @@ def outcome(found: Errors, dynamics: Path) -> Table:
     table.add_row(f"temperature over {time:.0f} ps at constant energy", f"{log['temperature_K'].mean():.0f} K")
     table.add_row("drift of the energy", f"{drift:+.4f} meV/atom/ps")
     return table
+
+
+def unused(folder: Path) -> Path:
+    """The folder, or where it holds a run already the next one that doesn't: demo, demo-2, demo-3, …"""
+    names = (folder if n == 1 else folder.with_name(f"{folder.name}-{n}") for n in count(1))
+    return next(place for place in names if not (place / "config.json").exists())
 
 
 def relaxed(atoms: Atoms, potential: Potential) -> Atoms:
