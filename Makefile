@@ -1,11 +1,11 @@
 # Each command sets up what it needs in a virtual environment, .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Small molecules gain little from several threads, and on a busy machine lose much by them.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test clean
 
-# One thread: a molecule of nine atoms gains little from two, and a busy machine takes much away.
-demo: export OMP_NUM_THREADS ?= 1
 demo: .venv/installed
 	$(BIN)/molnet demo
 

@@ -46,7 +46,7 @@ def _refuse_nonsense(ensemble: Any) -> None:
 
 @dataclass(frozen=True)
 class NVE:
-    """Constant energy by velocity Verlet; a start without velocities gets some of this temperature (K)."""
+    """Constant energy by velocity Verlet; a start without velocities gets some of exactly this temperature (K)."""
 
     timestep: float
     temperature: float = 300.0
@@ -56,6 +56,15 @@ class NVE:
 
     def __post_init__(self) -> None:
         _refuse_nonsense(self)
+
+    def start(self, atoms: Atoms, rng: np.random.Generator) -> None:
+        """Give a structure without momenta some that have the temperature: no thermostat would correct a draw."""
+        if atoms.get_momenta().any():
+            return
+        draw_velocities(atoms, self.temperature, rng)
+        if drawn := atoms.get_kinetic_energy():
+            wanted = 0.5 * self.freedoms(atoms) * KB * self.temperature
+            atoms.set_momenta(atoms.get_momenta() * np.sqrt(wanted / drawn))
 
     def motion(self, atoms: Atoms, rng: np.random.Generator) -> Motion:
         return _Verlet(atoms, self.timestep * units.fs)
@@ -81,6 +90,10 @@ class Langevin:
 
     def __post_init__(self) -> None:
         _refuse_nonsense(self)
+
+    def start(self, atoms: Atoms, rng: np.random.Generator) -> None:
+        """Give a structure without momenta some of the temperature's distribution."""
+        draw_velocities(atoms, self.temperature, rng)
 
     def motion(self, atoms: Atoms, rng: np.random.Generator) -> Motion:
         _refuse_rigid(atoms)
@@ -118,6 +131,10 @@ class NPT:
 
     def __post_init__(self) -> None:
         _refuse_nonsense(self)
+
+    def start(self, atoms: Atoms, rng: np.random.Generator) -> None:
+        """Give a structure without momenta some of the temperature's distribution."""
+        draw_velocities(atoms, self.temperature, rng)
 
     def motion(self, atoms: Atoms, rng: np.random.Generator) -> Motion:
         if not atoms.pbc.all():

@@ -21,7 +21,7 @@ from molnet.files import FileError, lock_folder
 from molnet.potential import Potential
 from molnet.simulate.calculator import Calculator
 from molnet.simulate.display import Display
-from molnet.simulate.ensembles import Ensemble, draw_velocities
+from molnet.simulate.ensembles import Ensemble
 from molnet.simulate.guard import Guard, LeftTheData, Watch
 from molnet.simulate.record import (
     LOG,
@@ -91,7 +91,7 @@ class _Run:
         self.drift = Slope()
         rng = np.random.default_rng(ensemble.seed)
         if checkpoint is None:
-            draw_velocities(atoms, ensemble.temperature, rng)
+            ensemble.start(atoms, rng)
         else:
             self._place(checkpoint)
         atoms.get_potential_energy()

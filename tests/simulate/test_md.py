@@ -274,3 +274,12 @@ def test_the_checkpoint_holds_no_pickle_and_the_settings_are_json(tmp_path):
         state = json.loads(str(stored["state"]))
     assert state["step"] == 12 and state["motion"]["rng"]["bit_generator"] == "PCG64"
     assert json.loads((tmp_path / "md.json").read_text())["versions"].keys() >= {"molnet", "torch", "ase"}
+
+
+def test_a_start_at_constant_energy_has_exactly_its_temperature():
+    ensemble, ethanol = NVE(0.5, temperature=450.0), molecule("CH3CH2OH")
+    ensemble.start(ethanol, np.random.default_rng(0))
+    assert ethanol.get_kinetic_energy() == pytest.approx(0.5 * 21 * 8.617333e-5 * 450.0, rel=1e-6)
+    before = ethanol.get_momenta()
+    NVE(0.5, temperature=10.0).start(ethanol, np.random.default_rng(0))
+    assert np.array_equal(ethanol.get_momenta(), before), "momenta that are there stay"
