@@ -60,8 +60,7 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     """Fit as the options say; returns the potential and the frames, with everything written to the folder."""
     frames = read_all(options.files, _chosen(options, READING))
     console.print(inspect(frames, cutoff=options.cutoff))
-    parts = split(frames, valid=_part(options.valid, frames), test=_part(options.test, frames), seed=options.seed)
-    atom_energies = getattr(AtomEnergies, options.atom_energies)(parts.train)
+    atom_energies, parts = divided(options, frames)
     console.print(atom_energies)
     potential = atom_energies + ZBL.below(parts.train) + network(options, parts.train)
     folder = begin(options, parts, resume=resume)
@@ -83,8 +82,17 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
         return potential, parts
     console.print(errors(potential, parts.test or parts.valid))
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
-    console.print(f"potential: {folder / 'potential.safetensors'}\nreport:    {write_report(folder)}")
+    console.print(f"report: {write_report(folder)}")
+    console.print(f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}")
     return potential, parts
+
+
+def divided(options: FitConfig, frames: list[Atoms]) -> tuple[AtomEnergies, Split]:
+    """The atom energies and the split; where single atoms give the energies, they aren't fitted to."""
+    isolated = options.atom_energies == "isolated"
+    rest = [atoms for atoms in frames if len(atoms) > 1] if isolated else frames
+    parts = split(rest, valid=_part(options.valid, rest), test=_part(options.test, rest), seed=options.seed)
+    return (AtomEnergies.isolated(frames) if isolated else AtomEnergies.fit(parts.train)), parts
 
 
 def begin(options: FitConfig, parts: Split, *, resume: bool) -> Path:

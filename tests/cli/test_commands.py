@@ -80,6 +80,23 @@ def test_a_second_run_in_the_folder_is_refused_and_nothing_is_lost(run: Path, da
     assert (run / "config.json").read_bytes() == before
 
 
+def test_isolated_atoms_give_the_atom_energies_and_are_not_fitted_to(data: Path, tmp_path: Path) -> None:
+    atom = bulk("Cu")[:1]
+    atom.set_pbc(False)
+    atom.calc = EMT()
+    atom.get_potential_energy()
+    del atom.calc.results["forces"]
+    write(tmp_path / "atom.extxyz", atom)
+    arguments = ["fit", str(data), str(tmp_path / "atom.extxyz"), "--atom-energies", "isolated", "--model", "bpnn"]
+    folder = tmp_path / "run"
+    limits = ["--epochs", "1", "--cutoff", "4", "--valid", "2", "--test", "0", "--folder", str(folder)]
+    done = RUNNER.invoke(cli.app, [*arguments, *limits])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    assert "isolated atoms, rank 1 of 1" in done.output
+    parts = json.loads((folder / "split.json").read_text())
+    assert sorted(i for part in parts.values() for i in part) == list(range(16))
+
+
 def test_evaluate_prints_errors_and_writes_a_report(run: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "evaluation"
     done = RUNNER.invoke(cli.app, ["evaluate", str(run / "potential.safetensors"), str(data), "--folder", str(folder)])
