@@ -83,7 +83,7 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     console.print(errors(potential, parts.test or parts.valid))
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
     console.print(f"report: {write_report(folder)}")
-    console.print(f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}")
+    console.print(f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", soft_wrap=True)
     return potential, parts
 
 
