@@ -19,9 +19,11 @@ def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False
     every potential that is a function of them; it is positive under tension, as in ASE, and NaN for a structure that
     isn't periodic in all three directions. `differentiable` keeps what training on forces needs.
 
-    Raises `UnknownSpecies` if the graph holds a species that the potential wasn't made for.
+    Raises `UnknownSpecies` if the graph holds a species that the potential wasn't made for, and ValueError if its
+    neighbour lists end before the potential's cutoff.
     """
     potential.refuse_unknown(graph.species.tolist())
+    _refuse_short_lists(potential, graph)
     # A caller's inference mode would make forces zero: nothing is recorded in it, nor of the tensors made in it.
     with torch.inference_mode(False), torch.enable_grad():
         graph = _plain(graph).to(potential.device).to(potential.dtype)
@@ -35,6 +37,15 @@ def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False
     # Dividing by a NaN instead would spoil the derivatives of the periodic structures in the same batch.
     stress = torch.where(volume > 0, virial / volume.clamp(min=1e-30), torch.nan)
     return Properties(energy if differentiable else energy.detach(), -gradient, stress)
+
+
+def _refuse_short_lists(potential: Potential, graph: Graph) -> None:
+    reach = graph.reach.min().item()
+    if reach < potential.cutoff * (1 - 1e-6):
+        raise ValueError(
+            f"the neighbour lists of the graph end at {reach:g} Å, but the potential reads neighbours up to "
+            f"{potential.cutoff:g} Å; make it with to_graph(atoms, potential.cutoff)."
+        )
 
 
 def _plain(graph: Graph) -> Graph:

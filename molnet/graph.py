@@ -41,7 +41,7 @@ class Graph(_Batched):
     """A batch of structures and their neighbour lists; one structure is a batch of one.
 
     Lengths are in Å. A row of `cell` is a lattice vector, zero where the structure isn't periodic along it. `edges`
-    holds (center, neighbor) pairs as a full list, i→j and j→i, sorted by center; `shifts` holds whole numbers.
+    holds all (center, neighbor) pairs nearer than `reach`, i→j and j→i, sorted by center; `shifts` whole numbers.
     """
 
     positions: Float[Tensor, "atoms 3"] = _field("atom")
@@ -49,6 +49,7 @@ class Graph(_Batched):
     graph_index: Int[Tensor, " atoms"] = _field("atom", offset="graphs")
     cell: Float[Tensor, "graphs 3 3"] = _field("graph")
     total_charge: Float[Tensor, " graphs"] = _field("graph")
+    reach: Float[Tensor, " graphs"] = _field("graph")
     edges: Int[Tensor, "2 edges"] = _field("index", offset="atoms")
     shifts: Float[Tensor, "edges 3"] = _field("edge")
     bonds: Int[Tensor, "2 bonds"] = _field("index", offset="atoms", rows=2)

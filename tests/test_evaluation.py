@@ -141,3 +141,10 @@ def test_evaluation_is_reproducible_to_the_last_bit() -> None:
     graph = to_graph(bulk("C", "diamond", a=3.5, cubic=True), 4.0)
     first, second = (evaluate(schnet(), graph) for _ in range(2))
     assert torch.equal(first.energy, second.energy) and torch.equal(first.forces, second.forces)
+
+
+def test_a_graph_whose_lists_end_too_early_is_refused() -> None:
+    short, long = (to_graph(crystal(), cutoff) for cutoff in (2.0, 2.5))
+    with pytest.raises(ValueError, match=r"end at 2 Å, but the potential reads neighbours up to 2\.5 Å"):
+        evaluate(LJ(2.5), batch([long, short]))
+    assert evaluate(LJ(2.5), long.to(torch.float32)).energy.isfinite().all()

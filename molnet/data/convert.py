@@ -27,6 +27,7 @@ def to_graph(atoms: Atoms, cutoff: float) -> Graph:
         graph_index=torch.zeros(len(atoms), dtype=torch.long),
         cell=_real(periodic_cell(atoms)[None]),
         total_charge=_charge(atoms),
+        reach=_real([cutoff]),
         edges=torch.from_numpy(edges),
         shifts=_real(shifts),
     )
