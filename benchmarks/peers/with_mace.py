@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from worker import serve
+from worker import no_training, serve
 
 # e3nn 0.4.4, which MACE asks for, reads its tables by torch.load, which has refused slices by default since.
 torch.serialization.add_safe_globals([slice])
@@ -44,4 +44,4 @@ def calculator(model: str, atoms: Atoms) -> Any:
 
 
 if __name__ == "__main__":
-    serve(calculator)
+    serve(calculator, no_training)

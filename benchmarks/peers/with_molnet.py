@@ -1,7 +1,7 @@
 """molnet, and ASE with a calculator that returns zeros."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,14 @@ class Zeros(Calculator):
 
     implemented_properties = ["energy", "forces"]  # noqa: RUF012 - ASE's type
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
         super().calculate(atoms, properties, system_changes)
-        self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms), 3))}
+        self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms or ()), 3))}
 
 
 def bpnn() -> mn.BPNN:

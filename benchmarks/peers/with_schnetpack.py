@@ -1,4 +1,4 @@
-"""SchNetPack: its SchNet, its calculator with matscipy's neighbour list and a skin, and a training step of its model."""
+"""SchNetPack: its SchNet, its calculator with matscipy's neighbour list and a skin, and a training step."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from torch.utils.data import dataloader
 from worker import serve
 
 # SchNetPack 2.1.1 imports this name, for an annotation only, and torch has dropped it since.
-dataloader.T_co = TypeVar("T_co", covariant=True)
+vars(dataloader)["T_co"] = TypeVar("T_co", covariant=True)
 
 from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances  # noqa: E402
 from schnetpack.interfaces import AtomsConverter, SpkCalculator  # noqa: E402
@@ -39,7 +39,7 @@ def schnet(interactions: int) -> NeuralNetworkPotential:
 
 
 def calculator(model: str, atoms: Atoms) -> Any:
-    neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF), cutoff_skin=0.5)
+    neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF))
     return InMemory(schnet(int(model.removeprefix("SchNet-"))), neighbors, energy_unit="eV", dtype=torch.float32)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from ase import Atoms
 from torchani.arch import Assembler
-from worker import serve
+from worker import no_training, serve
 
 
 def calculator(model: str, atoms: Atoms) -> Any:
@@ -19,4 +19,4 @@ def calculator(model: str, atoms: Atoms) -> Any:
 
 
 if __name__ == "__main__":
-    serve(calculator)
+    serve(calculator, no_training)

@@ -1,0 +1,69 @@
+"""The packages that molnet is compared with: their versions, and an environment for each.
+
+All get molnet's own versions of torch, NumPy and ASE (constraints.txt). pip obeys its usual settings: where a wheel of
+torch for CPUs is wanted, name its place in PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+
+
+@dataclass(frozen=True)
+class Package:
+    """What pip installs: `requirements` with what they depend on, `alone` without."""
+
+    script: str
+    requirements: tuple[str, ...]
+    alone: tuple[str, ...] = ()
+
+
+PEERS = {
+    # It asks for sympy<=1.12 and torch for a newer one; so it comes alone, and what it imports is named here.
+    "SchNetPack": Package(
+        "with_schnetpack.py",
+        (
+            *("torch", "numpy", "ase", "h5py", "pyyaml", "tqdm", "fasteners", "dirsync", "matscipy==1.3.1"),
+            *("hydra-core", "hydra-colorlog", "rich", "tensorboard", "tensorboardX"),
+            *("pytorch-lightning", "torchmetrics", "torch-ema"),
+        ),
+        alone=("schnetpack==2.1.1",),
+    ),
+    "TorchANI": Package("with_torchani.py", ("torchani==2.9.0",)),
+    "MACE": Package("with_mace.py", ("mace-torch==0.3.16", "matscipy==1.3.1")),
+}
+
+
+class Unavailable(Exception):
+    """A package that can't be installed or doesn't run, and why."""
+
+
+def environment(package: Package, folder: Path) -> Path:
+    """The Python of the package's environment in that folder, which is made where it isn't there or out of date."""
+    python, log, done = folder / "bin" / "python", folder / "install.log", folder / "installed"
+    wanted = repr((package.requirements, package.alone, CONSTRAINTS.read_text()))
+    if done.exists() and done.read_text() == wanted:
+        return python
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    commands = [
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        [*pip, "-c", str(CONSTRAINTS), *package.requirements],
+        [*pip, "--no-deps", *package.alone],
+    ]
+    for command in commands if package.alone else commands[:2]:
+        found = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        log.write_text(found.stdout)
+        if found.returncode:
+            raise Unavailable(f"its installation failed; {log} says: {last_line(log, 'ERROR')}")
+    done.write_text(wanted)
+    return python
+
+
+def last_line(log: Path, start: str = "") -> str:
+    """The last line of a file that isn't empty, if possible one with that beginning."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if line.startswith(start)), lines[-1] if lines else "nothing")

@@ -1,0 +1,49 @@
+"""A training step with energies and forces: molnet's SchNet beside SchNetPack's, in one run.
+
+A step is the mean squared error of energies and forces of a batch that is ready, its gradient and Adam, in float32,
+each package in a process and an environment of its own. The processes take turns, and only one works at a time; a time
+is the median of the rounds.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from peers.rounds import FOLDER, Case, Times, Unavailable, conditions, interleaved, processes, rounded, wide
+from rich.table import Table
+
+MODEL = "SchNet-3"
+BATCHES = [("ethanol", 10), ("ethanol", 100), ("aspirin", 10), ("aspirin", 100)]
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Turns of each package.")] = 7,
+    seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 1.0,
+    folder: Annotated[Path, typer.Option(help="Where SchNetPack is installed.")] = FOLDER,
+) -> None:
+    """Print the table."""
+    console = wide()
+    table = Table(title="A training step: SchNet, 3 interactions, 128 channels, 5 Å, float32", caption=conditions())
+    for column in ("", "batch", "", "ms/step", "rounds", "× molnet", "structures/s"):
+        table.add_column(column, justify="left" if not column else "right")
+    with processes(["SchNetPack"], folder, console) as running:
+        for system, batch in BATCHES:
+            console.print(f"{system}, {batch} …")
+            ours, theirs = (Case(package, MODEL, system, batch) for package in ("molnet", "SchNetPack"))
+            found = interleaved(running, [ours, theirs], rounds, seconds)
+            for case, times in found.items():
+                name = [system, str(batch), case.package]
+                if isinstance(times, Unavailable):
+                    table.add_row(*name, "failed", str(times)[:60])
+                    continue
+                reference = found[ours]
+                ratio = ""
+                if case == theirs and isinstance(reference, Times):
+                    ratio = f"{times.median / reference.median:.2f}"
+                table.add_row(*name, str(times), times.range, ratio, rounded(1e3 * batch / times.median))
+            table.add_section()
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
