@@ -35,9 +35,7 @@ class Reference(Neighborhood):
     harmonics: Float[Tensor, "edges harmonics"]
 
     @classmethod
-    def of(
-        cls, vectors: Tensor, edges: Tensor, n_atoms: int, *, cutoff: float, knots: int, l_max: int
-    ) -> Reference:
+    def of(cls, vectors: Tensor, edges: Tensor, n_atoms: int, *, cutoff: float, knots: int, l_max: int) -> Reference:
         distances = vectors.norm(dim=1)
         harmonics = spherical_harmonics(vectors / distances.unsqueeze(1), l_max)
         return cls(edges, n_atoms, spline_basis(distances, cutoff, knots), harmonics)

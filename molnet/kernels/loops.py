@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from molnet.kernels.compiled import compiled, inlined
 
 Array = NDArray[Any]
+Arrays = tuple[Array, ...]
+Grid = tuple[float, int]
 
 BEYOND = -1
 """Stands for the first knot of an edge that is too long to count."""
@@ -35,17 +37,17 @@ def index_parts(index: Array, n_atoms: int) -> tuple[Array, Array, Array]:
 
 
 @compiled
-def index(edges: Array, out: Array, n_atoms: int) -> int:
+def index(pairs: Array, out: Array, n_atoms: int) -> int:
     """Where the edges of each center start, those of each neighbour, and the edges in the order of their neighbours.
 
     Returns the first edge that names no atom or isn't sorted by center, or −1.
     """
-    n_edges = edges.shape[1]
+    n_edges = pairs.shape[1]
     starts, reverse_starts, reverse = index_parts(out, n_atoms)
     out[: 2 * n_atoms + 2] = 0
     for e in range(n_edges):
-        i, j = edges[0, e], edges[1, e]
-        if not (0 <= i < n_atoms and 0 <= j < n_atoms) or (e > 0 and i < edges[0, e - 1]):
+        i, j = pairs[0, e], pairs[1, e]
+        if not (0 <= i < n_atoms and 0 <= j < n_atoms) or (e > 0 and i < pairs[0, e - 1]):
             return e
         starts[i + 1] += 1
         reverse_starts[j + 1] += 1
@@ -54,15 +56,16 @@ def index(edges: Array, out: Array, n_atoms: int) -> int:
         reverse_starts[i + 1] += reverse_starts[i]
     place = reverse_starts[:-1].copy()
     for e in range(n_edges):
-        j = edges[1, e]
+        j = pairs[1, e]
         reverse[place[j]] = e
         place[j] += 1
     return -1
 
 
 @inlined
-def spline_place(v: Array, cutoff: float, knots: int) -> tuple[float, int, int, float]:
+def spline_place(v: Array, grid: Grid) -> tuple[float, int, int, float]:
     """Distance, first of four knots, how far they were moved to end on the grid, and place in the interval, 0 to 1."""
+    cutoff, knots = grid
     r = sqrt(np.float64(v[0]) ** 2 + np.float64(v[1]) ** 2 + np.float64(v[2]) ** 2)
     if cutoff <= r < np.inf:
         return r, BEYOND, 0, 0.0
@@ -74,10 +77,10 @@ def spline_place(v: Array, cutoff: float, knots: int) -> tuple[float, int, int, 
 
 
 @compiled
-def splines(vectors: Array, cutoff: float, knots: int, values: Array, first: Array) -> None:
+def splines(low: int, high: int, grid: Grid, vectors: Array, values: Array, first: Array) -> None:
     """The b_k of the four knots that reach an edge."""
-    for e in range(vectors.shape[0]):
-        _, first[e], shift, t = spline_place(vectors[e], cutoff, knots)
+    for e in range(low, high):
+        _, first[e], shift, t = spline_place(vectors[e], grid)
         values[e] = 0
         if first[e] == BEYOND:
             continue
@@ -93,27 +96,28 @@ def spline_slopes(t: float) -> tuple[float, float, float, float]:
 
 
 @compiled
-def splines_backward(grad: Array, vectors: Array, cutoff: float, knots: int, out: Array) -> None:
+def splines_backward(low: int, high: int, grid: Grid, grad: Array, vectors: Array, out: Array) -> None:
     """∂v = s′ r̂ with s′ = Σ_k ∂b_k b_k′."""
-    for e in range(vectors.shape[0]):
-        r, first, shift, t = spline_place(vectors[e], cutoff, knots)
+    for e in range(low, high):
+        r, first, shift, t = spline_place(vectors[e], grid)
         slope, slopes = 0.0, spline_slopes(t)
         if first != BEYOND:
             for k in range(4 - shift):
                 slope += grad[e, k + shift] * slopes[k]
-        scale = slope * (knots / cutoff) / r if r != 0 else 0.0
+        scale = slope * (grid[1] / grid[0]) / r if r != 0 else 0.0
         for a in range(3):
             out[e, a] = scale * vectors[e, a]
 
 
 @compiled
 def splines_backward_tangent(
-    tangent: Array, grad: Array, vectors: Array, cutoff: float, knots: int, grad_out: Array, vectors_out: Array
+    low: int, high: int, grid: Grid, tangent: Array, grad: Array, vectors: Array, outs: Arrays
 ) -> None:
     """Derivatives of v̇ · (s′ r̂): ṙ b_k′ with respect to ∂b_k, s″ ṙ r̂ + s′ (v̇ − ṙ r̂)/r with respect to v."""
+    (cutoff, knots), (grad_out, vectors_out) = grid, outs
     density = knots / cutoff
-    for e in range(vectors.shape[0]):
-        r, first, shift, t = spline_place(vectors[e], cutoff, knots)
+    for e in range(low, high):
+        r, first, shift, t = spline_place(vectors[e], grid)
         grad_out[e], vectors_out[e] = 0, 0
         if first == BEYOND or r == 0:
             continue
@@ -152,7 +156,7 @@ def blend(out: Array, b: Array, C: Array, n: int) -> None:
 
 
 @inlined
-def dots(a: Array, C: Array, n: int) -> tuple[float, float, float, float]:
+def knot_dots(a: Array, C: Array, n: int) -> tuple[float, float, float, float]:
     """⟨a, C_k⟩ over the four knots from n."""
     s0 = s1 = s2 = s3 = a.dtype.type(0)
     for c in range(a.shape[0]):
@@ -184,17 +188,15 @@ def mix(out: Array, Y: Array, G: Array) -> None:
 
 
 @compiled
-def density(
-    low: int, high: int, first: Array, edges: Array, index: Array,
-    b: Array, Y: Array, x: Array, C: Array, A: Array,
-) -> None:
+def density(low: int, high: int, edges: Arrays, inputs: Arrays, A: Array) -> None:
+    (first, pairs, index), (b, Y, x, C) = edges, inputs
     channels = x.shape[1]
     f = np.empty(channels, x.dtype)
     starts, _, _ = index_parts(index, x.shape[0])
     for i in range(low, high):
         A[i] = 0
         for e in range(starts[i], starts[i + 1]):
-            n, j = first[e], edges[1, e]
+            n, j = first[e], pairs[1, e]
             if n == BEYOND:
                 continue
             b0, b1, b2, b3 = b[e, 0], b[e, 1], b[e, 2], b[e, 3]
@@ -206,12 +208,10 @@ def density(
 
 
 @compiled
-def density_tangent(
-    low: int, high: int, first: Array, edges: Array, index: Array,
-    b_dot: Array, Y_dot: Array, x_dot: Array, C_dot: Array,
-    b: Array, Y: Array, x: Array, C: Array, A_dot: Array,
-) -> None:
+def density_tangent(low: int, high: int, edges: Arrays, dots: Arrays, inputs: Arrays, A_dot: Array) -> None:
     """Ȧ_im = Σ_j (Y_m ḟ + Ẏ_m f) with ḟ = ẇ ∘ x_j + w ∘ ẋ_j and ẇ = Σ_k (ḃ_k C_k + b_k Ċ_k)."""
+    (first, pairs, index), (b, Y, x, C) = edges, inputs
+    b_dot, Y_dot, x_dot, C_dot = dots
     channels = x.shape[1]
     rows = np.empty((4, channels), x.dtype)
     w, w_dot, f, f_dot = rows[0], rows[1], rows[2], rows[3]
@@ -219,7 +219,7 @@ def density_tangent(
     for i in range(low, high):
         A_dot[i] = 0
         for e in range(starts[i], starts[i + 1]):
-            n, j = first[e], edges[1, e]
+            n, j = first[e], pairs[1, e]
             if n == BEYOND:
                 continue
             blend(w, b[e], C, n)
@@ -237,12 +237,10 @@ def density_tangent(
 
 
 @compiled
-def adjoint(
-    low: int, high: int, first: Array, edges: Array, index: Array,
-    G: Array, b: Array, Y: Array, x: Array, C: Array,
-    b_out: Array, Y_out: Array, x_out: Array, C_out: Array,
-) -> None:
+def adjoint(low: int, high: int, edges: Arrays, G: Array, inputs: Arrays, outs: Arrays, C_out: Array) -> None:
     """∂b, ∂Y, ∂x and, unless C_out is empty, ∂C."""
+    (first, pairs, index), (b, Y, x, C) = edges, inputs
+    b_out, Y_out, x_out = outs
     channels = x.shape[1]
     rows = np.empty((3, channels), x.dtype)
     f, p, h = rows[0], rows[1], rows[2]
@@ -252,7 +250,7 @@ def adjoint(
         x_out[j] = 0
         for q in range(reverse_starts[j], reverse_starts[j + 1]):
             e = reverse[q]
-            n, i = first[e], edges[0, e]
+            n, i = first[e], pairs[0, e]
             if n == BEYOND:
                 b_out[e], Y_out[e] = 0, 0
                 continue
@@ -280,14 +278,14 @@ def adjoint(
 
 @compiled
 def adjoint_tangent(
-    low: int, high: int, first: Array, edges: Array, index: Array,
-    b_dot: Array, Y_dot: Array, x_dot: Array, C_dot: Array,
-    G: Array, b: Array, Y: Array, x: Array, C: Array,
-    b_out: Array, Y_out: Array, x_out: Array, C_out: Array,
+    low: int, high: int, edges: Arrays, dots: Arrays, G: Array, inputs: Arrays, outs: Arrays, C_out: Array
 ) -> None:
     """The tangents of ∂b, ∂Y, ∂x and, unless C_out is empty, ∂C: with ḣ = Σ_m Ẏ_m G_im, p = h ∘ x_j and
     ṗ = ḣ ∘ x_j + h ∘ ẋ_j they are ⟨ṗ, C_k⟩ + ⟨p, Ċ_k⟩, ⟨G_im, ḟ⟩, Σ_i (ẇ ∘ h + w ∘ ḣ) and Σ_ij (ḃ_k p + b_k ṗ).
     """
+    (first, pairs, index), (b, Y, x, C) = edges, inputs
+    b_dot, Y_dot, x_dot, C_dot = dots
+    b_out, Y_out, x_out = outs
     channels, harmonics = x.shape[1], Y.shape[1]
     rows = np.zeros((7, channels), x.dtype)
     w, w_dot, p, p_dot, f_dot, h, h_dot = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6]
@@ -296,7 +294,7 @@ def adjoint_tangent(
         x_out[j] = 0
         for q in range(reverse_starts[j], reverse_starts[j + 1]):
             e = reverse[q]
-            n, i = first[e], edges[0, e]
+            n, i = first[e], pairs[0, e]
             if n == BEYOND:
                 b_out[e], Y_out[e] = 0, 0
                 continue
@@ -314,9 +312,9 @@ def adjoint_tangent(
                 x_out[j, c] += w_dot[c] * h[c] + w[c] * h_dot[c]
                 p[c] = h[c] * x[j, c]
                 p_dot[c] = h_dot[c] * x[j, c] + h[c] * x_dot[j, c]
-            b_out[e, 0], b_out[e, 1], b_out[e, 2], b_out[e, 3] = dots(p_dot, C, n)
+            b_out[e, 0], b_out[e, 1], b_out[e, 2], b_out[e, 3] = knot_dots(p_dot, C, n)
             if C_dot.size > 0:
-                s0, s1, s2, s3 = dots(p, C_dot, n)
+                s0, s1, s2, s3 = knot_dots(p, C_dot, n)
                 b_out[e, 0] += s0
                 b_out[e, 1] += s1
                 b_out[e, 2] += s2

@@ -28,12 +28,14 @@ def neighborhood(
     """Evaluate the splines and harmonics of all edges once, for the densities of all layers.
 
     `vectors` (Å) point from the center edges[0] to the neighbour edges[1]; longer ones than the cutoff (Å) don't count.
-    Edges are sorted by center. On a CPU in single or double precision the densities are fused loops with two derivatives,
+    Edges are sorted by center. On a CPU in single or double precision, densities are fused loops with two derivatives,
     unless the environment says MOLNET_KERNELS=reference; elsewhere they are plain torch.
     """
     version = os.environ.get("MOLNET_KERNELS", "fused")
     if version not in VERSIONS:
-        raise ValueError(f"the environment variable MOLNET_KERNELS is '{version}'; expected one of {', '.join(VERSIONS)}.")
+        raise ValueError(
+            f"the environment variable MOLNET_KERNELS is '{version}'; expected one of {', '.join(VERSIONS)}."
+        )
     fits = vectors.device.type == "cpu" and vectors.dtype in (torch.float32, torch.float64)
     kind = Fused if fits and version == "fused" else Reference
     return kind.of(vectors, edges, n_atoms, cutoff=cutoff, knots=knots, l_max=l_max)
@@ -50,22 +52,38 @@ def neighbor_density(
 
 @dataclass(frozen=True)
 class Fused(Neighborhood):
-    """Densities as compiled loops over edges, with the four splines that reach each edge and the number of the first."""
+    """Densities as compiled loops, with the four splines that reach each edge and the number of the first."""
 
     splines: Float[Tensor, "edges 4"]
     first: Int[Tensor, " edges"]
     harmonics: Float[Tensor, "edges harmonics"]
     index: Int[Tensor, " index"]
+    knots: int
 
     @classmethod
     def of(cls, vectors: Tensor, edges: Tensor, n_atoms: int, *, cutoff: float, knots: int, l_max: int) -> Fused:
         splines, first = operators.splines(vectors, cutoff, knots)
         directions = vectors / vectors.norm(dim=1, keepdim=True) if l_max else vectors
         harmonics = spherical_harmonics(directions, l_max)[:, 1:]
-        return cls(edges, n_atoms, splines, first, harmonics, operators.edge_index(edges, n_atoms))
+        return cls(edges, n_atoms, splines, first, harmonics, operators.edge_index(edges, n_atoms), knots)
 
     def density(self, x: Tensor, control_points: Tensor) -> Tensor:
+        self._refuse_misfits(x, control_points)
         edges, missing = (self.first, self.edges, self.index), 4 - control_points.shape[0]
         if missing > 0:
             control_points = pad(control_points, (0, 0, 0, missing))
         return operators.density(self.splines, self.harmonics, x, control_points, *edges)
+
+    def _refuse_misfits(self, x: Tensor, control_points: Tensor) -> None:
+        """The loops would read beyond the ends of tensors of other shapes."""
+        expected = (self.n_atoms, self.knots, control_points.shape[1])
+        if (x.shape[0], control_points.shape[0], x.shape[1]) != expected:
+            raise ValueError(
+                f"features are {tuple(x.shape)} and control points {tuple(control_points.shape)} in a neighborhood of "
+                f"{self.n_atoms} atoms and {self.knots} knots; expected (atoms, channels) and (knots, channels)."
+            )
+        if not x.dtype == control_points.dtype == self.splines.dtype:
+            raise ValueError(
+                f"vectors are {self.splines.dtype}, features {x.dtype} and control points {control_points.dtype}; "
+                "expected one dtype."
+            )
