@@ -189,6 +189,7 @@ def mix(out: Array, Y: Array, G: Array) -> None:
 
 @compiled
 def density(low: int, high: int, edges: Arrays, inputs: Arrays, A: Array) -> None:
+    """A_im = Σ_j Y_m f."""
     (first, pairs, index), (b, Y, x, C) = edges, inputs
     channels = x.shape[1]
     f = np.empty(channels, x.dtype)

@@ -63,8 +63,10 @@ class Fused(Neighborhood):
     @classmethod
     def of(cls, vectors: Tensor, edges: Tensor, n_atoms: int, *, cutoff: float, knots: int, l_max: int) -> Fused:
         splines, first = operators.splines(vectors, cutoff, knots)
-        directions = vectors / vectors.norm(dim=1, keepdim=True) if l_max else vectors
-        harmonics = spherical_harmonics(directions, l_max)[:, 1:]
+        # The first harmonic is 1 and isn't among those of the loops.
+        harmonics = vectors.new_empty((vectors.shape[0], 0))
+        if l_max > 0:
+            harmonics = spherical_harmonics(vectors / vectors.norm(dim=1, keepdim=True), l_max)[:, 1:]
         return cls(edges, n_atoms, splines, first, harmonics, operators.edge_index(edges, n_atoms), knots)
 
     def density(self, x: Tensor, control_points: Tensor) -> Tensor:
