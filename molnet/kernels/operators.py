@@ -49,7 +49,13 @@ def _differentiable(operator: Any, save: Callable[..., None], derivative: Callab
 
         backward = staticmethod(derivative)
 
-    _LIBRARY.impl(operator.name().removeprefix("molnet::"), Differentiable.apply, "Autograd")
+    def call(*args: Any) -> Any:
+        if torch.is_grad_enabled():
+            return Differentiable.apply(*args)
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(*args)
+
+    _LIBRARY.impl(operator.name().removeprefix("molnet::"), call, "Autograd")
 
 
 def _wanted(ctx: Any) -> list[bool]:
