@@ -5,6 +5,7 @@ This is the plain-torch reference: it runs on any device and is differentiable t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -13,46 +14,40 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Neighborhood:
+class Neighborhood(ABC):
     """What the neighbour densities of one graph share: who neighbours whom, how far and in which direction."""
 
     edges: Int[Tensor, "2 edges"]
     n_atoms: int
+
+    @abstractmethod
+    def density(
+        self, x: Float[Tensor, "atoms channels"], control_points: Float[Tensor, "knots channels"]
+    ) -> Float[Tensor, "atoms harmonics channels"]:
+        """A_imc = Σ_j Y_m(r̂_ij) W_c(r_ij) x_jc."""
+
+
+@dataclass(frozen=True)
+class Reference(Neighborhood):
+    """Densities in plain torch, with all splines of each edge."""
+
     splines: Float[Tensor, "edges knots"]
     harmonics: Float[Tensor, "edges harmonics"]
 
+    @classmethod
+    def of(cls, vectors: Tensor, edges: Tensor, n_atoms: int, *, cutoff: float, knots: int, l_max: int) -> Reference:
+        distances = vectors.norm(dim=1)
+        harmonics = spherical_harmonics(vectors / distances.unsqueeze(1), l_max)
+        return cls(edges, n_atoms, spline_basis(distances, cutoff, knots), harmonics)
 
-def neighborhood(
-    vectors: Float[Tensor, "edges 3"],
-    edges: Int[Tensor, "2 edges"],
-    n_atoms: int,
-    *,
-    cutoff: float,
-    knots: int,
-    l_max: int = 0,
-) -> Neighborhood:
-    """Evaluate the splines and harmonics of all edges once, for the densities of all layers.
-
-    `vectors` (Å) point from the center edges[0] to the neighbour edges[1]; longer ones than the cutoff (Å) don't count.
-    """
-    distances = vectors.norm(dim=1)
-    directions = vectors / distances.unsqueeze(1)
-    return Neighborhood(edges, n_atoms, spline_basis(distances, cutoff, knots), spherical_harmonics(directions, l_max))
-
-
-def neighbor_density(
-    x: Float[Tensor, "atoms channels"],
-    control_points: Float[Tensor, "knots channels"],
-    near: Neighborhood,
-) -> Float[Tensor, "atoms harmonics channels"]:
-    """A_imc = Σ_j Y_m(r̂_ij) W_c(r_ij) x_jc with the filters W_c(r) = Σ_k B_k(r) C_kc on a grid of splines."""
-    centers, neighbors = near.edges
-    messages = (near.splines @ control_points) * x.index_select(0, neighbors)
-    harmonics = near.harmonics.shape[1]
-    if harmonics > 1:
-        messages = (near.harmonics.unsqueeze(2) * messages.unsqueeze(1)).flatten(1)
-    total = torch.zeros((near.n_atoms, messages.shape[1]), dtype=x.dtype, device=x.device)
-    return total.index_add(0, centers, messages).unflatten(1, (harmonics, -1))
+    def density(self, x: Tensor, control_points: Tensor) -> Tensor:
+        centers, neighbors = self.edges
+        messages = (self.splines @ control_points) * x.index_select(0, neighbors)
+        harmonics = self.harmonics.shape[1]
+        if harmonics > 1:
+            messages = (self.harmonics.unsqueeze(2) * messages.unsqueeze(1)).flatten(1)
+        total = torch.zeros((self.n_atoms, messages.shape[1]), dtype=x.dtype, device=x.device)
+        return total.index_add(0, centers, messages).unflatten(1, (harmonics, -1))
 
 
 def spline_basis(distances: Float[Tensor, " edges"], cutoff: float, knots: int) -> Float[Tensor, "edges knots"]:

@@ -1,22 +1,18 @@
-"""The neighbour density against scipy's splines and harmonics, written-out sums, and finite differences."""
+"""Splines and harmonics against scipy's, and their derivatives against finite differences."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from ase.build import molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial.legendre import legval
 from scipy.interpolate import BSpline
-from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
 
-from molnet.data.convert import to_graph
-from molnet.kernels import neighbor_density, neighborhood, spherical_harmonics, spline_basis, spline_centers
+from molnet.kernels import spherical_harmonics, spline_basis, spline_centers
 
 CUTOFF, KNOTS = 5.0, 12
 
@@ -115,65 +111,6 @@ def test_lower_harmonics_come_first_and_too_high_ones_are_refused() -> None:
     assert spherical_harmonics(unit, 1)[:, 1:].tolist() == unit[:, [1, 2, 0]].tolist()
     with pytest.raises(ValueError, match="l_max = 4 was asked for"):
         spherical_harmonics(unit, 4)
-
-
-def inputs(l_max: int = 2) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Positions, edges of a molecule, features and control points."""
-    graph = to_graph(molecule("CH3OH"), CUTOFF)
-    generator = torch.Generator().manual_seed(l_max)
-    x = torch.randn((graph.n_atoms, 3), generator=generator, dtype=torch.float64)
-    control = torch.randn((KNOTS, 3), generator=generator, dtype=torch.float64)
-    return graph.positions, graph.edges, x, control
-
-
-def density(positions: Tensor, edges: Tensor, x: Tensor, control: Tensor, l_max: int) -> Tensor:
-    vectors = positions[edges[1]] - positions[edges[0]]
-    near = neighborhood(vectors, edges, x.shape[0], cutoff=CUTOFF, knots=KNOTS, l_max=l_max)
-    return neighbor_density(x, control, near)
-
-
-@pytest.mark.parametrize("l_max", [0, 1, 3])
-def test_a_density_is_the_sum_it_is_said_to_be(l_max: int) -> None:
-    positions, edges, x, control = inputs()
-    expected = torch.zeros((len(positions), (l_max + 1) ** 2, 3), dtype=torch.float64)
-    for i, j in edges.T.tolist():
-        way = (positions[j] - positions[i])[None]
-        filters = spline_basis(way.norm(dim=1), CUTOFF, KNOTS)[0] @ control
-        harmonics = spherical_harmonics(way / way.norm(), l_max)[0]
-        expected[i] += harmonics[:, None] * (filters * x[j])
-    torch.testing.assert_close(density(positions, edges, x, control, l_max), expected, rtol=1e-12, atol=1e-12)
-
-
-def test_densities_turn_with_the_structure() -> None:
-    """Vectors turn like vectors, and every Σ_m A_m² stays."""
-    positions, edges, x, control = inputs()
-    turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(3)).as_matrix())
-    here, there = (density(p, edges, x, control, 3) for p in (positions, positions @ turn.T))
-    as_vectors = [a[:, [3, 1, 2]].transpose(1, 2) for a in (here, there)]
-    torch.testing.assert_close(as_vectors[1], as_vectors[0] @ turn.T, rtol=1e-10, atol=1e-10)
-    for l in range(4):  # noqa: E741
-        norms = [a[:, l**2 : (l + 1) ** 2].square().sum(dim=1) for a in (here, there)]
-        torch.testing.assert_close(*norms, rtol=1e-10, atol=1e-10)
-
-
-@pytest.mark.parametrize("l_max", [0, 3])
-def test_first_and_second_derivatives_are_right(l_max: int) -> None:
-    positions, edges, x, control = inputs()
-    near = (edges < 3).all(dim=0)
-    variables = [t.clone().requires_grad_() for t in (positions[:3], x[:3, :2], control[:, :2])]
-
-    def values(p: Tensor, x: Tensor, control: Tensor) -> Tensor:
-        return density(p, edges[:, near], x, control, l_max)
-
-    assert gradcheck(values, variables)
-    assert gradgradcheck(values, variables)
-
-
-def test_atoms_without_neighbors_have_no_density() -> None:
-    x, control = torch.ones(3, 2), torch.ones(KNOTS, 2)
-    edges = torch.zeros((2, 0), dtype=torch.long)
-    near = neighborhood(torch.zeros(0, 3), edges, 3, cutoff=CUTOFF, knots=KNOTS, l_max=1)
-    assert torch.equal(neighbor_density(x, control, near), torch.zeros(3, 4, 2))
 
 
 def test_a_distance_that_is_not_a_number_stays_one() -> None:

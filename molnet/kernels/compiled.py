@@ -1,0 +1,69 @@
+"""How loops are compiled, and how they share the processor's cores."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numba
+import torch
+
+# Sums may be reordered and products fused; NaN and infinity keep their meaning.
+FAST_MATH = {"reassoc", "contract", "nsz"}
+
+SMALLEST_PART = 2_000_000
+"""As many products take a tenth of a millisecond, several times what it takes to wake a thread."""
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Machine code for each combination of types, made when it is first called and kept on disk for later processes.
+
+    It is kept beside the source, or in the user's cache folder where that can't be written; where neither can, each
+    process compiles anew.
+    """
+    # In tests, a type checker is wrapped around it.
+    plain = inspect.unwrap(function)
+    try:
+        return numba.njit(nogil=True, fastmath=FAST_MATH, cache=True)(plain)
+    except RuntimeError:
+        return numba.njit(nogil=True, fastmath=FAST_MATH)(plain)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of compiled loops; without being inlined, its rows might overlap for all the compiler knows."""
+    return numba.njit(nogil=True, fastmath=FAST_MATH, forceinline=True)(inspect.unwrap(function))
+
+
+def parts(products: int) -> int:
+    """How many threads share this much work: no more than torch uses where it is called."""
+    return max(1, min(torch.get_num_threads(), products // SMALLEST_PART))
+
+
+def share(loop: Callable[[int, int, int], None], bounds: Sequence[int]) -> None:
+    """Calls loop(part, low, high) for all ranges between bounds, the first in this thread.
+
+    The threads are Python's, as the loops need no interpreter: they sleep where OpenMP's would spin beside torch's, and
+    calls from several threads or after a fork are safe, which numba's own are not.
+    """
+    ranges = [(part, *pair) for part, pair in enumerate(pairwise(bounds))]
+    others = [(_pool().submit(loop, *each), each) for each in ranges[1:]]
+    loop(*ranges[0])
+    for future, each in others:
+        # On a busy machine it may not have begun.
+        if future.cancel():
+            loop(*each)
+        else:
+            future.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="molnet")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)
