@@ -9,11 +9,12 @@ TorchANI's counterpart is a BPNN with the same features and, for every element, 
 counterpart in molnet yet and stands beside SchNet, which is a smaller model.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from peers.packages import PEERS, Unavailable
+from peers.packages import PEERS
 from peers.rounds import FOLDER, Case, Times, conditions, interleaved, processes, rounded, wide
 from rich.table import Table
 
@@ -21,37 +22,29 @@ ATOMS = {"ethanol": 9, "aspirin": 21, "water 192": 192, "water 648": 648}
 ASE = ("molnet", "zeros")
 # In the order of a round: the package and its model, the model of molnet it is compared with, and what the table says.
 MODELS = [
-    (*ASE, None, "ASE alone (zero forces)"),
-    ("molnet", "SchNet-3", None, "molnet SchNet-3"),
+    (*ASE, "", "ASE alone (zero forces)"),
+    ("molnet", "SchNet-3", "", "molnet SchNet-3"),
     ("SchNetPack", "SchNet-3", "SchNet-3", "SchNetPack SchNet-3"),
-    ("molnet", "SchNet-6", None, "molnet SchNet-6"),
+    ("molnet", "SchNet-6", "", "molnet SchNet-6"),
     ("SchNetPack", "SchNet-6", "SchNet-6", "SchNetPack SchNet-6"),
-    ("molnet", "BPNN", None, "molnet BPNN, ANI-2x, 1 net"),
-    ("TorchANI", "ANI-2x", "BPNN", "TorchANI ANI-2x, 1 net"),
+    ("molnet", "BPNN", "", "molnet BPNN, ANI-2x, one net"),
+    ("TorchANI", "ANI-2x", "BPNN", "TorchANI ANI-2x, one net"),
     ("MACE", "64x0e", "SchNet-3", "MACE 64x0e (beside SchNet-3)"),
 ]
 
 
-def rows(system: str, found: dict[Case, Times | Unavailable]) -> list[list[str]]:
+def rows(system: str, found: dict[Case, Times]) -> Iterator[list[str]]:
     """What the table says of one system."""
-
-    def time(package: str, model: str | None) -> float:
-        times = found.get(Case(package, model or "", system))
-        return times.median if isinstance(times, Times) else float("nan")
-
-    lines, ase = [], time(*ASE)
+    ase = found[Case(*ASE, system)].median
     for package, model, beside, text in MODELS:
         times = found.get(Case(package, model, system))
-        if isinstance(times, Unavailable):
-            lines.append([system, text, "failed", str(times)[:60], "", "", ""])
-        elif times:
-            ratio = without = ""
-            if beside:
-                ours = time("molnet", beside)
-                ratio, without = f"{times.median / ours:.2f}", f"{(times.median - ase) / (ours - ase):.2f}"
-            throughput = rounded(ATOMS[system] / times.median)
-            lines.append([system, text, str(times), times.range, ratio, without, throughput])
-    return lines
+        if times is None:
+            continue
+        ratio = without = ""
+        if ours := found.get(Case("molnet", beside, system)):
+            ratio = f"{times.median / ours.median:.2f}"
+            without = f"{(times.median - ase) / (ours.median - ase):.2f}"
+        yield [system, text, str(times), times.range, ratio, without, rounded(ATOMS[system] / times.median)]
 
 
 def main(
@@ -68,12 +61,12 @@ def main(
         caption=conditions(),
     )
     for column in ("", "", "ms/step", "rounds", "× molnet", "× without ASE", "10³ atoms·steps/s"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     with processes(peer or PEERS, folder, console) as running:
         for name in system or ATOMS:
             console.print(f"{name} …")
             cases = [Case(package, model, name) for package, model, *_ in MODELS]
-            for row in rows(name, interleaved(running, cases, rounds, seconds)):
+            for row in rows(name, interleaved(running, cases, rounds, seconds, console)):
                 table.add_row(*row)
             table.add_section()
     console.print(table)

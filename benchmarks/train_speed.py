@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from peers.rounds import FOLDER, Case, Times, Unavailable, conditions, interleaved, processes, rounded, wide
+from peers.rounds import FOLDER, Case, conditions, interleaved, processes, rounded, wide
 from rich.table import Table
 
 MODEL = "SchNet-3"
@@ -25,22 +25,17 @@ def main(
     console = wide()
     table = Table(title="A training step: SchNet, 3 interactions, 128 channels, 5 Å, float32", caption=conditions())
     for column in ("", "batch", "", "ms/step", "rounds", "× molnet", "structures/s"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     with processes(["SchNetPack"], folder, console) as running:
         for system, batch in BATCHES:
             console.print(f"{system}, {batch} …")
             ours, theirs = (Case(package, MODEL, system, batch) for package in ("molnet", "SchNetPack"))
-            found = interleaved(running, [ours, theirs], rounds, seconds)
+            found = interleaved(running, [ours, theirs], rounds, seconds, console)
             for case, times in found.items():
-                name = [system, str(batch), case.package]
-                if isinstance(times, Unavailable):
-                    table.add_row(*name, "failed", str(times)[:60])
-                    continue
-                reference = found[ours]
-                ratio = ""
-                if case == theirs and isinstance(reference, Times):
-                    ratio = f"{times.median / reference.median:.2f}"
-                table.add_row(*name, str(times), times.range, ratio, rounded(1e3 * batch / times.median))
+                both = case == theirs and ours in found
+                ratio = f"{times.median / found[ours].median:.2f}" if both else ""
+                speed = rounded(1e3 * batch / times.median)
+                table.add_row(system, str(batch), case.package, str(times), times.range, ratio, speed)
             table.add_section()
     console.print(table)
 

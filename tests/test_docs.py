@@ -55,3 +55,15 @@ def test_the_prior_that_is_taught_works() -> None:
     found = evaluate(prior, water)
     assert found.energy.item() == pytest.approx(2 * 10.0 * (length - 1.0) ** 2)
     assert found.forces[1].norm().item() == pytest.approx(20.0 * abs(length - 1.0))
+
+
+def test_the_ten_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert block
+    short = block.group(1).replace("minutes=10", "epochs=1, batch_edges=20_000").replace("run(1000)", "run(3)")
+    assert short.count("epochs=1") == short.count("run(3)") == 1
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    exec(short, {"__name__": "readme"})
+    assert (tmp_path / "nve.traj").stat().st_size > 0
+    assert (tmp_path / "runs" / "ethanol" / "log.csv").exists()

@@ -52,7 +52,7 @@ def rounded(value: float) -> str:
 
 def wide() -> Console:
     """A terminal on which no column of the tables is cut."""
-    return Console(width=max(110, Console().width))
+    return Console(width=max(120, Console().width))
 
 
 class Process:
@@ -107,28 +107,26 @@ def processes(names: Iterable[str], folder: Path, console: Console) -> Iterator[
 
 
 def interleaved(
-    running: dict[str, Process], cases: Sequence[Case], rounds: int, seconds: float
-) -> dict[Case, Times | Unavailable]:
+    running: dict[str, Process], cases: Sequence[Case], rounds: int, seconds: float, console: Console
+) -> dict[Case, Times]:
     """The times of all cases of packages that run: round after round, in each of which every case has its turn.
 
-    A turn is as many steps as take about that many seconds, at least three. A case that fails has its reason.
+    A turn is as many steps as take about that many seconds, at least three. A case that fails is told and left out.
     """
-    results: dict[Case, Times | Unavailable] = {}
     times: dict[Case, list[float]] = {case: [] for case in cases if case.package in running}
     steps: dict[Case, int] = {}
     for turn in range(rounds + 1):
-        for case in times:
-            if case in results:
-                continue
+        for case in list(times):
             try:
                 taken = running[case.package].milliseconds(case, steps.get(case, 5))
             except Unavailable as error:
-                results[case] = error
-            else:
-                # The first turn, which includes what compilers still do, only tells how many steps a turn has.
-                times[case] += [taken] if turn else []
-                steps.setdefault(case, max(3, round(1e3 * seconds / taken)))
-    return results | {case: Times(found) for case, found in times.items() if case not in results}
+                console.print(f"{case.package} {case.model} is left out of {case.system}: {error}")
+                del times[case]
+                continue
+            # The first turn, which includes what compilers still do, only tells how many steps a turn has.
+            times[case] += [taken] if turn else []
+            steps.setdefault(case, max(3, round(1e3 * seconds / taken)))
+    return {case: Times(found) for case, found in times.items()}
 
 
 def conditions() -> str:

@@ -62,7 +62,7 @@ class Tethered:
     """Computes a calculator's forces and returns those of springs to the starting positions, −k (r − r₀).
 
     An untrained network would tear its molecules apart. On these springs all packages compute on the same trajectory,
-    whose atoms are as fast as at 300 K and stay within a few tenths of an Å, so that neighbour lists age as in use.
+    whose atoms are as fast as at 300 K and go up to 0.7 Å from the start, so that neighbour lists age as in use.
     """
 
     def __init__(self, calculator: Any, atoms: Atoms) -> None:
