@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from molnet.data.labels import labels
-from molnet.data.neighbors import neighbor_list
+from molnet.data.statistics import shortest_contacts
 
 _REACH = 5.0  # Å; a pair of elements that is never closer has no contact worth naming
 _FORMULAS = 256  # so that a data set of very many compositions stays a small entry in a model's file
@@ -25,17 +25,18 @@ def coverage(frames: Sequence[Atoms]) -> dict[str, Any]:
     - `energy_per_atom`: the lowest and highest energy per atom, eV, by `reduced_formula`, the 256 most
       frequent.
     """
-    contacts: dict[str, float] = {}
     energies: dict[str, list[float]] = {}
     largest = 0.0
     for atoms in frames:
-        for pair, distance in _contacts(atoms).items():
-            contacts[pair] = min(distance, contacts.get(pair, distance))
         found = labels(atoms)
         if np.isfinite(found.energy):
             energies.setdefault(reduced_formula(atoms), []).append(found.energy / len(atoms))
         if np.isfinite(found.forces).all():
             largest = max(largest, float(np.linalg.norm(found.forces, axis=1).max(initial=0.0)))
+    contacts = {
+        pair_name(chemical_symbols[first], chemical_symbols[second]): distance
+        for (first, second), distance in shortest_contacts(frames, within=_REACH).items()
+    }
     frequent = Counter({formula: len(values) for formula, values in energies.items()}).most_common(_FORMULAS)
     return {
         "contacts": dict(sorted(contacts.items())),
@@ -52,15 +53,3 @@ def reduced_formula(atoms: Atoms) -> str:
 def pair_name(first: str, second: str) -> str:
     """The key of a pair of elements."""
     return "-".join(sorted((first, second)))
-
-
-def _contacts(atoms: Atoms) -> dict[str, float]:
-    (centers, neighbors), shifts = neighbor_list(atoms, _REACH)
-    vectors = atoms.positions[neighbors] - atoms.positions[centers] + shifts @ atoms.cell.array
-    distances = np.linalg.norm(vectors, axis=1)
-    kinds = np.sort(np.stack([atoms.numbers[centers], atoms.numbers[neighbors]]), axis=0)
-    found: dict[str, float] = {}
-    for first, second in np.unique(kinds, axis=1).T:
-        mine = (kinds[0] == first) & (kinds[1] == second)
-        found[pair_name(chemical_symbols[first], chemical_symbols[second])] = float(distances[mine].min())
-    return found

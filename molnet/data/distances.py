@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from jaxtyping import Float, Int
-from numpy import ndarray
 
-from molnet.data.neighbors import neighbor_list
+from molnet.data.statistics import contacts, pairs_within
 
 SAMPLED_FRAMES = 200
 """In how many structures, spread evenly, neighbours are counted at the full cutoff."""
@@ -64,43 +61,20 @@ def measure(frames: Sequence[Atoms], cutoff: float) -> Distances:
 
 
 def _add(found: Distances, index: int, atoms: Atoms, *, reach: float, sampled: bool) -> None:
-    edges, distances = _edges(atoms, found.cutoff if sampled else reach)
+    edges, distances = pairs_within(atoms, found.cutoff if sampled else reach)
     counts = np.bincount(edges[0], minlength=len(atoms))
     if not counts.all() and not sampled:
-        edges, distances = _edges(atoms, found.cutoff)
+        edges, distances = pairs_within(atoms, found.cutoff)
         counts = np.bincount(edges[0], minlength=len(atoms))
     if not counts.all():
         found.isolated[index] = np.flatnonzero(counts == 0).tolist()
     if sampled:
         found.neighbors += counts.tolist()
         found.edges.append(len(distances))
-    for contact in _contacts(index, atoms, edges, distances):
+    for (first, second), distance in contacts(atoms, edges, distances).items():
+        fraction = distance / (covalent_radii[first] + covalent_radii[second])
+        contact = Contact(f"{chemical_symbols[first]}-{chemical_symbols[second]}", distance, index, float(fraction))
         if contact.pair not in found.shortest or contact.distance < found.shortest[contact.pair].distance:
             found.shortest[contact.pair] = contact
         if index not in found.closest or contact.fraction < found.closest[index].fraction:
             found.closest[index] = contact
-
-
-def _edges(atoms: Atoms, cutoff: float) -> tuple[Int[ndarray, "2 edges"], Float[ndarray, " edges"]]:
-    edges, shifts = neighbor_list(atoms, cutoff)
-    vectors = atoms.positions[edges[1]] - atoms.positions[edges[0]] + shifts @ atoms.cell.array
-    return edges, np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-
-
-def _contacts(
-    index: int, atoms: Atoms, edges: Int[ndarray, "2 edges"], distances: Float[ndarray, " edges"]
-) -> list[Contact]:
-    """The shortest distance of each pair of elements in one structure."""
-    species, place = np.unique(atoms.numbers, return_inverse=True)
-    shortest = np.full((len(species), len(species)), np.inf)
-    np.minimum.at(shortest, (place[edges[0]], place[edges[1]]), distances)
-    return [
-        Contact(
-            f"{chemical_symbols[species[a]]}-{chemical_symbols[species[b]]}",
-            float(shortest[a, b]),
-            index,
-            float(shortest[a, b] / covalent_radii[species[[a, b]]].sum()),
-        )
-        for a, b in combinations_with_replacement(range(len(species)), 2)
-        if np.isfinite(shortest[a, b])
-    ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 from ase import Atoms
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from molnet.data.labels import labels
@@ -53,15 +54,28 @@ def composition_fit(frames: Sequence[Atoms]) -> tuple[Float[ndarray, " species"]
     return solution, energies - counts @ solution
 
 
+def pairs_within(atoms: Atoms, cutoff: float) -> tuple[Int[ndarray, "2 edges"], Float[ndarray, " edges"]]:
+    """The pairs of neighbours of a structure, as `neighbor_list` gives them, and their distances (Å)."""
+    edges, shifts = neighbor_list(atoms, cutoff)
+    vectors = atoms.positions[edges[1]] - atoms.positions[edges[0]] + shifts @ atoms.cell.array
+    return edges, np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+
+
+def contacts(
+    atoms: Atoms, edges: Int[ndarray, "2 edges"], distances: Float[ndarray, " edges"]
+) -> dict[tuple[int, int], float]:
+    """The shortest of the distances (Å) of each pair of species that occurs, the lower number first."""
+    species, place = np.unique(atoms.numbers, return_inverse=True)
+    shortest = np.full((len(species), len(species)), np.inf)
+    np.minimum.at(shortest, (place[edges[0]], place[edges[1]]), distances)
+    pairs = combinations_with_replacement(range(len(species)), 2)
+    return {(int(species[a]), int(species[b])): float(shortest[a, b]) for a, b in pairs if shortest[a, b] < np.inf}
+
+
 def shortest_contacts(frames: Sequence[Atoms], *, within: float = 3.0) -> dict[tuple[int, int], float]:
     """The shortest distance (Å) of each pair of species (lower number first) that occurs within that range (Å)."""
     shortest: dict[tuple[int, int], float] = {}
     for atoms in frames:
-        (centers, neighbors), shifts = neighbor_list(atoms, within)
-        vectors = atoms.positions[neighbors] - atoms.positions[centers] + shifts @ atoms.cell.array
-        pairs = np.sort(atoms.numbers[np.stack([centers, neighbors], axis=1)], axis=1)
-        distances = np.linalg.norm(vectors, axis=1)
-        for first, second in np.unique(pairs, axis=0).tolist():
-            closest = float(distances[(pairs == (first, second)).all(axis=1)].min())
-            shortest[first, second] = min(closest, shortest.get((first, second), within))
+        for pair, distance in contacts(atoms, *pairs_within(atoms, within)).items():
+            shortest[pair] = min(distance, shortest.get(pair, distance))
     return shortest
