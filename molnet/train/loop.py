@@ -176,7 +176,8 @@ class _Loop:
         state.optimizer.zero_grad()
         means = self.loss(state.module, batch)
         objective = means["loss"].total / means["loss"].count
-        objective.backward()
+        # Only these: a loss of forces would otherwise be differentiated with respect to positions once more.
+        objective.backward(inputs=self.parameters)
         norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         # One transfer from the device; it also makes the clock right. Nothing has been changed yet.
         if not math.isfinite(objective.detach() + norm):
