@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,15 +11,19 @@ from ase import Atoms
 from torch import Tensor
 
 from molnet.data.convert import to_graph
+from molnet.deploy.priors import CompiledAtomEnergies, CompiledZBL
 from molnet.deploy.schnet import CompiledSchNet
-from molnet.deploy.zbl import CompiledZBL
 from molnet.evaluation import evaluate
 from molnet.kernels import fused_runs
 from molnet.models import SchNet
 from molnet.potential import Potential, Scaled, Sum
-from molnet.priors import ZBL
+from molnet.priors import ZBL, AtomEnergies
 
-KNOWN: dict[type[Potential], Callable[..., Potential]] = {SchNet: CompiledSchNet, ZBL: CompiledZBL}
+KNOWN: dict[type[Potential], Callable[..., Potential]] = {
+    AtomEnergies: CompiledAtomEnergies,
+    SchNet: CompiledSchNet,
+    ZBL: CompiledZBL,
+}
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
@@ -29,34 +34,31 @@ class CompilationError(RuntimeError):
 def compile(potential: Potential) -> Potential:
     """The same potential for energies, forces and stress only, with fewer operations a step.
 
-    It holds the weights that the potential has now, in its dtype. SchNet and ZBL are compiled, by themselves or in a
-    `Sum` or `Scaled`; other potentials stay as they are, and so does everything on a GPU, in other precisions than
-    single and double, and with MOLNET_KERNELS=reference.
+    It holds the weights that the potential has now, in its dtype. SchNet, ZBL and AtomEnergies are compiled, by
+    themselves or in a `Sum` or `Scaled`. Other potentials stay as they are, and so does everything on a GPU, in other
+    precisions than single and double, and with MOLNET_KERNELS=reference.
 
     Raises CompilationError if energies or forces differ from the original's on a distorted crystal of its species.
     """
     if not fused_runs(potential.device, potential.dtype):
         return potential
-    return _compiled(potential, potential.dtype)
+    return _compiled(potential)
 
 
-def _compiled(potential: Potential, dtype: torch.dtype) -> Potential:
-    if isinstance(potential, Sum):
-        terms = [_compiled(term, dtype) for term in potential.terms]
-        return _like(potential, Sum(terms), terms, list(potential.terms))
-    if isinstance(potential, Scaled):
-        inner = _compiled(potential.potential, dtype)
-        return _like(potential, Scaled(inner, potential.scale), [inner], [potential.potential])
-    if type(potential) not in KNOWN:
+def _compiled(potential: Potential) -> Potential:
+    # Any, as torch's containers don't say what they hold.
+    whole: Any = potential
+    parts = list(whole.terms) if isinstance(potential, Sum) else []
+    parts += [whole.potential] if isinstance(potential, Scaled) else []
+    made = [_compiled(part) for part in parts]
+    compiled: Potential
+    if type(potential) in KNOWN:
+        compiled = KNOWN[type(potential)](potential)
+        _compare(compiled, potential)
+    elif all(new is old for new, old in zip(made, parts, strict=True)):
         return potential
-    compiled = KNOWN[type(potential)](potential)
-    _compare(compiled, potential)
-    return compiled
-
-
-def _like(potential: Potential, compiled: Potential, parts: list[Potential], originals: list[Potential]) -> Potential:
-    if all(part is original for part, original in zip(parts, originals, strict=True)):
-        return potential
+    else:
+        compiled = Sum(made) if isinstance(potential, Sum) else Scaled(made[0], whole.scale)
     compiled.provenance = potential.provenance
     return compiled.train(potential.training)
 
@@ -84,11 +86,11 @@ def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
 
 
 def distorted(potential: Potential) -> Atoms:
-    """A crystal of 27 of the potential's species, with every atom off its place and about 60 neighbours to each."""
-    rng = np.random.default_rng(0)
-    spacing = 0.4 * potential.cutoff
-    places = np.stack(np.meshgrid(*[np.arange(3)] * 3), axis=-1).reshape(-1, 3)
+    """A crystal of all the potential's species, with every atom off its place and about 60 neighbours to each."""
+    rng, side = np.random.default_rng(0), max(3, int(np.ceil(np.cbrt(len(potential.species)))))
+    spacing = 0.4 * potential.cutoff or 1.0
+    places = np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3)
     species = rng.permutation(np.resize(potential.species, len(places)))
     positions = spacing * (places + rng.uniform(-0.25, 0.25, places.shape))
-    cell = spacing * (3 * np.eye(3) + rng.uniform(-0.2, 0.2, (3, 3)))
+    cell = spacing * (side * np.eye(3) + rng.uniform(-0.2, 0.2, (3, 3)))
     return Atoms(numbers=species, positions=positions, cell=cell, pbc=True)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch._C._nn import softplus
 from torch.nn.functional import pad
 
 from molnet.deploy.kept import Kept
@@ -17,6 +16,9 @@ from molnet.graph import Graph
 from molnet.kernels import PlainDensities
 from molnet.models.schnet import LOG_2, SchNet
 from molnet.potential import Potential, SpeciesIndex
+
+# torch's own annotations leave out its argument `out`.
+softplus: Any = torch.nn.functional.softplus
 
 
 class CompiledSchNet(Potential):
@@ -31,7 +33,6 @@ class CompiledSchNet(Potential):
     def __init__(self, schnet: SchNet) -> None:
         super().__init__()
         self.species, self.cutoff, self.knots = schnet.species, schnet.cutoff, schnet.knots
-        self.provenance = schnet.provenance
         self.species_index = SpeciesIndex(schnet.species)
         with torch.no_grad():
             weights = _merged(deepcopy(schnet).double())
@@ -39,34 +40,37 @@ class CompiledSchNet(Potential):
         self._layout = Kept(self._lay_out)
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _Energies.apply(graph.vectors, self._layout.of(graph, self.dtype))
+        return _Energies.apply(graph.vectors, self._layout.of(graph, graph.positions.dtype))
 
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
-        tables, merged, weight, zero, *rest = (w.detach() for w in self.weights)
-        layers = [_Layer(rest[n][kind], *rest[n + 1 : n + 4], rest[n + 4].numpy()) for n in range(0, len(rest), 5)]
+        tables, merged, readout, zero, *rest = (w.detach() for w in self.weights)
+        fives = [rest[n : n + 5] for n in range(0, len(rest), 5)]
+        layers = [_Layer(table[kind], M, bias, weight, points.numpy()) for table, M, bias, weight, points in fives]
         densities = PlainDensities(graph.edges, graph.n_atoms, cutoff=self.cutoff, knots=self.knots)
-        return _Layout(densities, layers, tables[kind], merged, weight, zero[kind])
+        return _Layout(densities, layers, tables[kind], merged, readout, zero[kind])
 
 
-def _merged(schnet: SchNet) -> list[Tensor]:
+def _merged(schnet: Any) -> list[Tensor]:
     """Tables, zero of the energies and readout; then tables, bias, weights, control points of each layer."""
-    constant, s_alone, outs, inputs = schnet.embedding.weight, [], [], []
-    per_layer = []
+    constant, per_layer = schnet.embedding.weight, []
+    # Of an isolated atom, the activations; of all layers, the weights that act on activations.
+    s_alone: list[Tensor] = []
+    outs: list[Tensor] = []
     for layer, control_points in zip(schnet.layers, schnet.filters(), strict=True):
         inner, _, outer = layer.update
         project = layer.project.weight.T
         merged = torch.cat([v @ project for v in outs]) if outs else project[:0]
         points = pad(control_points, (0, 0, 0, max(0, 4 - len(control_points))))
         per_layer += [constant @ project, merged, inner.bias, inner.weight.T, points]
-        s_alone.append(torch.nn.functional.softplus(inner.bias))
+        s_alone.append(softplus(inner.bias))
         outs.append(outer.weight.T)
         constant = constant + outer.bias - LOG_2 * outer.weight.sum(dim=1)
     first, _, last = schnet.readout
     tables = constant @ first.weight.T + first.bias
     merged = torch.cat(outs) @ first.weight.T
     weight = schnet.scale * last.weight[0]
-    zero = -torch.nn.functional.softplus(tables + torch.cat(s_alone) @ merged) @ weight
+    zero = -softplus(tables + torch.cat(s_alone) @ merged) @ weight
     return [tables, merged, weight, zero, *per_layer]
 
 
@@ -131,7 +135,7 @@ class _Energies(torch.autograd.Function):
             found, grad_y = layout.densities.adjoint(
                 (grad_a @ layer.weight.T).numpy(), ctx.splines, ctx.projected[number], layer.control_points
             )
-            grad_splines = found if grad_splines is None else grad_splines.__iadd__(found)
+            grad_splines = found if grad_splines is None else grad_splines + found
             if number:
                 grad_s[:, :done].addmm_(torch.from_numpy(grad_y), layer.merged.T)
         return torch.from_numpy(layout.densities.vectors_gradient(grad_splines, ctx.vectors)), None

@@ -242,7 +242,7 @@ def _share_atoms(
 
 
 def share_atoms(run: Callable[[int, int, int], None], starts: loops.Array, n_parts: int) -> None:
-    """Calls run(part, low, high) for ranges of atoms with as many edges each; `starts` says where those of each begin."""
+    """Calls run(part, low, high) for ranges of atoms with as many edges each; those of atom i begin at starts[i]."""
     bounds = [0, len(starts) - 1]
     if n_parts > 1:
         bounds[1:1] = np.searchsorted(starts, np.linspace(0, starts[-1], n_parts + 1)[1:-1]).tolist()

@@ -21,8 +21,9 @@ from molnet.simulate.skin import SkinList, same_substance
 class Calculator(AseCalculator):
     """Energy and atom energies (eV), forces (eV/Å) and stress (eV/Å³, Voigt's order, tension positive).
 
-    It computes with its own copy of the potential, in `dtype` and compiled (`molnet.deploy.compile`). The neighbour list reaches `skin` (Å) further
-    than the potential's cutoff and is reused until atoms or cell have moved that far, as `SkinList` derives.
+    It computes with its own copy of the potential, in `dtype` and compiled (`molnet.deploy.compile`). The neighbour
+    list reaches `skin` (Å) further than the potential's cutoff and is reused until atoms or cell have moved that
+    far, as `SkinList` derives.
     The total charge is `atoms.info["charge"]` (e).
 
     Raises `UnknownSpecies` for species that the potential doesn't know, ValueError for two atoms at one

@@ -1,4 +1,4 @@
-"""ZBL for use: where no pair is close, it costs one comparison."""
+"""Priors for use: one comparison while no pair is close, and atom energies looked up once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from torch import Tensor
 from molnet.deploy.kept import Kept
 from molnet.graph import Graph
 from molnet.potential import Potential
-from molnet.priors import ZBL
+from molnet.priors import ZBL, AtomEnergies
+
+
+class CompiledAtomEnergies(Potential):
+    """The same energies, looked up when the atoms change."""
+
+    def __init__(self, atom_energies: AtomEnergies) -> None:
+        super().__init__()
+        self.species = atom_energies.species
+        self.atom_energies = atom_energies
+        self._found = Kept(self._look_up)
+
+    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        return self._found.of(graph, torch.float64).clone()
+
+    def _look_up(self, graph: Graph, _: torch.dtype) -> Float[Tensor, " atoms"]:
+        return self.atom_energies(graph)
 
 
 class CompiledZBL(Potential):
@@ -17,7 +33,7 @@ class CompiledZBL(Potential):
 
     def __init__(self, zbl: ZBL) -> None:
         super().__init__()
-        self.species, self.cutoff, self.provenance = zbl.species, zbl.cutoff, zbl.provenance
+        self.species, self.cutoff = zbl.species, zbl.cutoff
         self.zbl = zbl
         self._squared_radii = Kept(self._look_up)
 
