@@ -1,6 +1,8 @@
-"""Priors for use: one comparison while no pair is close, and atom energies looked up once."""
+"""Priors for use: a list of close pairs only, and atom energies looked up once."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -29,7 +31,7 @@ class CompiledAtomEnergies(Potential):
 
 
 class CompiledZBL(Potential):
-    """The same energies, zero at once while no pair is nearer than its radius."""
+    """The same energies, of the pairs that are nearer than their radii, and no others."""
 
     def __init__(self, zbl: ZBL) -> None:
         super().__init__()
@@ -41,8 +43,12 @@ class CompiledZBL(Potential):
         vectors = graph.vectors
         with torch.no_grad():
             squared = vectors.detach().square().sum(dim=1)
-            close = bool((squared < self._squared_radii.of(graph, squared.dtype)).any())
-        return self.zbl(graph) if close else graph.positions.new_zeros(graph.n_atoms)
+            near = squared < self._squared_radii.of(graph, squared.dtype)
+            if not near.any():
+                return graph.positions.new_zeros(graph.n_atoms)
+            close = near.nonzero().squeeze(1)
+            edges, shifts = graph.edges.index_select(1, close), graph.shifts.index_select(0, close)
+        return self.zbl(replace(graph, edges=edges, shifts=shifts))
 
     def _look_up(self, graph: Graph, dtype: torch.dtype) -> Float[Tensor, " edges"]:
         kind = self.zbl.species_index(graph.species)
