@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -33,10 +33,14 @@ def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False
         moved = replace(graph, positions=positions)
         energy = graph.sum_atoms(potential(_strained(moved, strain) if periodic else moved))
         gradient, virial = _gradients(energy, (positions, strain), differentiable)
+    stress = _stress(virial, graph) if periodic else torch.full_like(graph.cell, torch.nan)
+    return Properties(energy if differentiable else energy.detach(), -gradient, stress)
+
+
+def _stress(virial: Float[Tensor, "graphs 3 3"], graph: Graph) -> Float[Tensor, "graphs 3 3"]:
     volume = graph.volume[:, None, None]
     # Dividing by a NaN instead would spoil the derivatives of the periodic structures in the same batch.
-    stress = torch.where(volume > 0, virial / volume.clamp(min=1e-30), torch.nan)
-    return Properties(energy if differentiable else energy.detach(), -gradient, stress)
+    return torch.where(volume > 0, virial / volume.clamp(min=1e-30), torch.nan)
 
 
 def _refuse_short_lists(potential: Potential, graph: Graph) -> None:
@@ -49,13 +53,16 @@ def _refuse_short_lists(potential: Potential, graph: Graph) -> None:
 
 
 def _plain(graph: Graph) -> Graph:
-    tensors = {f.name: getattr(graph, f.name) for f in fields(graph)}
-    return replace(graph, **{name: t.clone() for name, t in tensors.items() if t.is_inference()})
+    inferred = {name: t.clone() for name, t in graph.tensors() if t.is_inference()}
+    return replace(graph, **inferred) if inferred else graph
 
 
 def _strained(graph: Graph, strain: Float[Tensor, "graphs 3 3"]) -> Graph:
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
-    moved = (graph.positions.unsqueeze(1) @ symmetric.index_select(0, graph.graph_index)).squeeze(1)
+    if graph.n_graphs == 1:
+        moved = graph.positions @ symmetric[0]
+    else:
+        moved = (graph.positions.unsqueeze(1) @ symmetric.index_select(0, graph.graph_index)).squeeze(1)
     return replace(graph, positions=graph.positions + moved, cell=graph.cell + graph.cell @ symmetric)
 
 

@@ -29,11 +29,17 @@ class _Batched:
     def to(self, target: torch.dtype | torch.device) -> Any:
         """The same data on another device, or with its real numbers in another dtype."""
         moved = {}
-        for f in fields(self):
-            tensor = getattr(self, f.name)
-            keep = isinstance(target, torch.dtype) and not tensor.is_floating_point()
-            moved[f.name] = tensor if keep else tensor.to(target)
-        return type(self)(**moved)
+        for name, tensor in self.tensors():
+            if isinstance(target, torch.dtype):
+                if tensor.dtype != target and tensor.is_floating_point():
+                    moved[name] = tensor.to(target)
+            elif tensor.device != target:
+                moved[name] = tensor.to(target)
+        return replace(self, **moved) if moved else self
+
+    def tensors(self) -> list[tuple[str, Tensor]]:
+        """All fields with their names."""
+        return [(name, getattr(self, name)) for name in self.__dataclass_fields__]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +82,11 @@ class Graph(_Batched):
     def vectors(self) -> Float[Tensor, "edges 3"]:
         """From center to neighbour: r_ij = r_j − r_i + S·cell, Å."""
         # index_select: on a CPU its derivative is many times faster than that of square brackets.
-        cell = self.cell.index_select(0, self.graph_index[self.centers])
-        lattice = (self.shifts.unsqueeze(1) @ cell).squeeze(1)
+        if self.n_graphs == 1:
+            lattice = self.shifts @ self.cell[0]
+        else:
+            cell = self.cell.index_select(0, self.graph_index[self.centers])
+            lattice = (self.shifts.unsqueeze(1) @ cell).squeeze(1)
         start, end = (self.positions.index_select(0, index) for index in (self.centers, self.neighbors))
         return end - start + lattice
 

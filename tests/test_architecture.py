@@ -17,7 +17,8 @@ LAYERS = [
     {"data", "potential", "evaluation"},
     {"features", "priors", "models"},
     {"checkpoint"},
-    {"train", "simulate", "deploy", "analysis"},
+    {"deploy"},
+    {"train", "simulate", "analysis"},
     {"cli", "__main__"},
 ]
 """A part may import those of its own row and of the rows above it; those of the last but one not each other."""

@@ -31,14 +31,21 @@ def neighborhood(
     Edges are sorted by center. On a CPU in single or double precision, densities are fused loops with two derivatives,
     unless the environment says MOLNET_KERNELS=reference; elsewhere they are plain torch.
     """
+    kind = Fused if fused_runs(vectors.device, vectors.dtype) else Reference
+    return kind.of(vectors, edges, n_atoms, cutoff=cutoff, knots=knots, l_max=l_max)
+
+
+def fused_runs(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the fused loops run there: on a CPU in single or double precision, unless the environment refuses them.
+
+    Raises ValueError if MOLNET_KERNELS names no version.
+    """
     version = os.environ.get("MOLNET_KERNELS", "fused")
     if version not in VERSIONS:
         raise ValueError(
             f"the environment variable MOLNET_KERNELS is '{version}'; expected one of {', '.join(VERSIONS)}."
         )
-    fits = vectors.device.type == "cpu" and vectors.dtype in (torch.float32, torch.float64)
-    kind = Fused if fits and version == "fused" else Reference
-    return kind.of(vectors, edges, n_atoms, cutoff=cutoff, knots=knots, l_max=l_max)
+    return version == "fused" and device.type == "cpu" and dtype in (torch.float32, torch.float64)
 
 
 def neighbor_density(

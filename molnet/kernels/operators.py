@@ -114,7 +114,7 @@ def _splines_like(vectors: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 @_operator("splines(Tensor vectors, float cutoff, SymInt knots) -> (Tensor, Tensor)", _splines_like)
 def splines(vectors: Tensor, cutoff: float, knots: int) -> tuple[Tensor, Tensor]:
     outs = _splines_like(vectors)
-    _share_edges(loops.splines, (cutoff, knots), _arrays(vectors, *outs))
+    share_edges(loops.splines, (cutoff, knots), _arrays(vectors, *outs))
     return outs
 
 
@@ -124,7 +124,7 @@ def splines(vectors: Tensor, cutoff: float, knots: int) -> tuple[Tensor, Tensor]
 )
 def splines_backward(grad: Tensor, vectors: Tensor, cutoff: float, knots: int) -> Tensor:
     out = vectors.new_empty(vectors.shape)
-    _share_edges(loops.splines_backward, (cutoff, knots), _arrays(grad, vectors, out))
+    share_edges(loops.splines_backward, (cutoff, knots), _arrays(grad, vectors, out))
     return out
 
 
@@ -136,11 +136,12 @@ def splines_backward_tangent(
     dot: Tensor, grad: Tensor, vectors: Tensor, cutoff: float, knots: int
 ) -> tuple[Tensor, Tensor]:
     outs = grad.new_empty(grad.shape), vectors.new_empty(vectors.shape)
-    _share_edges(loops.splines_backward_tangent, (cutoff, knots), (*_arrays(dot, grad, vectors), _arrays(*outs)))
+    share_edges(loops.splines_backward_tangent, (cutoff, knots), (*_arrays(dot, grad, vectors), _arrays(*outs)))
     return outs
 
 
-def _share_edges(loop: Callable[..., None], grid: loops.Grid, arrays: Sequence[Any]) -> None:
+def share_edges(loop: Callable[..., None], grid: loops.Grid, arrays: Sequence[Any]) -> None:
+    """Runs a loop over edges, whose first array has a row for each, in parts."""
     n_edges = arrays[0].shape[0]
     n_parts = parts(n_edges * PRODUCTS_OF_A_SPLINE)
 
@@ -232,14 +233,18 @@ def _share_atoms(
     *sums: loops.Array,
 ) -> None:
     """Runs a loop in parts with as many edges each; of the `sums`, each part has its own."""
-    near, n_parts, n_atoms = _arrays(*edges), _parts(*inputs), inputs[2].shape[0]
+    near = _arrays(*edges)
 
     def run(part: int, low: int, high: int) -> None:
         loop(low, high, near, *arrays, *(array[part] for array in sums))
 
-    bounds = [0, n_atoms]
+    share_atoms(run, near[2][: inputs[2].shape[0] + 1], _parts(*inputs))
+
+
+def share_atoms(run: Callable[[int, int, int], None], starts: loops.Array, n_parts: int) -> None:
+    """Calls run(part, low, high) for ranges of atoms with as many edges each; those of atom i begin at starts[i]."""
+    bounds = [0, len(starts) - 1]
     if n_parts > 1:
-        starts = near[2][: n_atoms + 1]
         bounds[1:1] = np.searchsorted(starts, np.linspace(0, starts[-1], n_parts + 1)[1:-1]).tolist()
     share(run, bounds)
 

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from molnet.deploy import compile
 from molnet.evaluation import evaluate
 from molnet.potential import Potential
 from molnet.simulate.skin import SkinList, same_substance
@@ -20,8 +21,9 @@ from molnet.simulate.skin import SkinList, same_substance
 class Calculator(AseCalculator):
     """Energy and atom energies (eV), forces (eV/Å) and stress (eV/Å³, Voigt's order, tension positive).
 
-    It computes with its own copy of the potential, in `dtype`. The neighbour list reaches `skin` (Å) further
-    than the potential's cutoff and is reused until atoms or cell have moved that far, as `SkinList` derives.
+    It computes with its own copy of the potential, in `dtype` and compiled (`molnet.deploy.compile`). The neighbour
+    list reaches `skin` (Å) further than the potential's cutoff and is reused until atoms or cell have moved that
+    far, as `SkinList` derives.
     The total charge is `atoms.info["charge"]` (e).
 
     Raises `UnknownSpecies` for species that the potential doesn't know, ValueError for two atoms at one
@@ -36,6 +38,7 @@ class Calculator(AseCalculator):
         if not skin >= 0:
             raise ValueError(f"the skin of a neighbour list is a length in Å, zero or more; {skin} was given.")
         self.potential = deepcopy(potential).to(dtype).requires_grad_(False).eval()
+        self.compiled = compile(self.potential)
         self.neighbors = SkinList(self.potential.cutoff, skin, dtype=dtype, device=self.potential.device)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
@@ -70,7 +73,7 @@ class Calculator(AseCalculator):
             self._calculate(self.atoms)
 
     def _calculate(self, atoms: Atoms) -> None:
-        found = evaluate(self.potential, self.neighbors.graph(atoms))
+        found = evaluate(self.compiled, self.neighbors.graph(atoms))
         energy, forces = found.energy.item(), found.forces.cpu().double().numpy()
         self.results.update(energy=energy, free_energy=energy, forces=forces)
         if atoms.pbc.all():
@@ -79,4 +82,4 @@ class Calculator(AseCalculator):
     def _calculate_atom_energies(self, atoms: Atoms) -> None:
         self.potential.refuse_unknown(atoms.numbers.tolist())
         with torch.no_grad():
-            self.results["energies"] = self.potential(self.neighbors.graph(atoms)).cpu().double().numpy()
+            self.results["energies"] = self.compiled(self.neighbors.graph(atoms)).cpu().double().numpy()
