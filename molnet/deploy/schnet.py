@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,11 +15,11 @@ from torch.nn.functional import pad
 from molnet.deploy.kept import Kept
 from molnet.graph import Graph
 from molnet.kernels import PlainDensities
-from molnet.models.schnet import LOG_2, SchNet
+from molnet.models.schnet import LINEAR, LOG_2, SchNet
 from molnet.potential import Potential, SpeciesIndex
 
 # torch's own annotations leave out its argument `out`.
-softplus: Any = torch.nn.functional.softplus
+softplus: Any = partial(torch.nn.functional.softplus, threshold=LINEAR)
 
 
 class CompiledSchNet(Potential):

@@ -18,13 +18,15 @@ from molnet.nn.seeding import seeded
 from molnet.potential import Potential, SpeciesIndex
 
 LOG_2 = 0.6931471805599453
+LINEAR = 40.0
+"""From here on ln(1 + eˣ) is x in double precision; torch changes over at 20, with a step of 2e-9."""
 
 
 class ShiftedSoftplus(nn.Module):
     """ssp(x) = ln(eˣ/2 + 1/2), zero at zero and infinitely differentiable."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return softplus(x) - LOG_2
+        return softplus(x, threshold=LINEAR) - LOG_2
 
 
 class Filters(nn.Module):

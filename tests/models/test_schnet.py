@@ -158,3 +158,8 @@ def test_an_isolated_atom_has_no_energy() -> None:
         assert evaluate(model, to_graph(Atoms(symbol), 4.0)).energy.item() == 0.0
     apart = Atoms("OH", [[0, 0, 0], [0, 0, 4.01]])
     assert evaluate(model, to_graph(apart, 5.0)).energy.item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_activation_is_smooth_where_torch_changes_over_to_a_line() -> None:
+    activation, x = ShiftedSoftplus(), torch.tensor([19.9, 20.0, 20.1, 39.9, 40.1], dtype=torch.float64)
+    torch.testing.assert_close(activation(x), torch.log1p(x.exp()) - np.log(2), rtol=0, atol=1e-14)
