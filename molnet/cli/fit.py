@@ -37,6 +37,8 @@ TRAINING = (
     "clip_norm",
     "ema",
 )
+FREE = ("folder", "epochs", "minutes", "patience")
+"""What a resumed run may have otherwise."""
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
 
 
@@ -51,6 +53,13 @@ def configure(given: Mapping[str, Any], *, config: Path | None, resume: bool) ->
     toml = read_toml(config) if config else {}
     former = read_folder(Path(given.get("folder") or toml.get("folder") or FitConfig.folder)) if resume else {}
     options = resolve(former, toml, given)
+    before, after = resolve(former).to_json(), options.to_json()
+    changed = [name for name in after if resume and name not in FREE and after[name] != before[name]]
+    if changed:
+        raise ConfigError(
+            f"the run in {options.folder} had {changed[0]} = {before[changed[0]]!r}, now {after[changed[0]]!r}; "
+            f"a resumed run may change {', '.join(FREE[1:])}. Start a new one for the rest."
+        )
     if not options.files:
         raise ConfigError("no data were given: name a file, or files = [...] in the TOML file.")
     return options

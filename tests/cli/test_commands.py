@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from molnet.checkpoint import load
 from molnet.cli import app as cli
+from molnet.cli.config import ConfigError
 from molnet.files import FileError
 
 RUNNER = CliRunner()
@@ -70,6 +71,12 @@ def test_resume_goes_on_with_the_same_options(run: Path) -> None:
     done = RUNNER.invoke(cli.app, ["fit", "--resume", "--folder", str(run), "--epochs", "41"])
     assert done.exit_code == 0, done.output + repr(done.exception)
     assert len((run / "log.csv").read_text().splitlines()) == 42
+
+
+def test_a_resumed_run_keeps_its_options(run: Path) -> None:
+    done = RUNNER.invoke(cli.app, ["fit", "--resume", "--folder", str(run), "--seed", "5"])
+    assert isinstance(done.exception, ConfigError)
+    assert "had seed = 0, now 5" in str(done.exception)
 
 
 def test_a_second_run_in_the_folder_is_refused_and_nothing_is_lost(run: Path, data: Path) -> None:
