@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from molnet.cli.config import READING
 from molnet.cli.options import (
@@ -62,7 +63,7 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError, ArithmeticError, TypeError, RuntimeError) as error:
-        Console(stderr=True).print(f"[bold red]molnet:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]molnet:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -171,7 +172,7 @@ def md(
     friction: Annotated[float, typer.Option(help="langevin: 1/ps.")] = 10.0,
     picoseconds: Annotated[float, typer.Option(help="Length of the run, ps.")] = 10.0,
     folder: Annotated[
-        Path | None, typer.Option(help="Where the run is written [beside the model, md-ENSEMBLE].")
+        Path | None, typer.Option(help="Where the run is written (md-ENSEMBLE, beside the model).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the velocities and of the thermostat.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,

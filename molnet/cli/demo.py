@@ -42,7 +42,7 @@ def run(folder: Path, *, minutes: float, picoseconds: float) -> None:
     motion = NVE(TIMESTEP, temperature=600.0)
     run_md(start, potential, ensemble=motion, steps=round(1e3 * picoseconds / TIMESTEP), folder=dynamics)
     console.print(outcome(errors(potential, parts.test), dynamics))
-    console.print(f"Open {write_report(folder)} in a browser.")
+    console.print(f"Open {write_report(folder)} in a browser.", markup=False, soft_wrap=True)
 
 
 def outcome(found: Errors, dynamics: Path) -> Table:

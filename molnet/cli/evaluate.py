@@ -18,4 +18,4 @@ def run(model: Path, files: Sequence[Path], *, folder: Path | None, reading: Map
     console.print(errors(potential, frames))
     if folder:
         collect(potential, {"test": frames}, folder)
-        console.print(f"report: {write_report(folder)}")
+        console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)

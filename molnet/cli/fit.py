@@ -87,12 +87,14 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     potential.provenance["fit"] = options.to_json()
     save(potential, folder / "potential.safetensors")
     if history.stopped == "interrupted":
-        console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}")
+        console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}", markup=False, soft_wrap=True)
         return potential, parts
     console.print(errors(potential, parts.test or parts.valid))
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
-    console.print(f"report: {write_report(folder)}")
-    console.print(f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", soft_wrap=True)
+    console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)
+    console.print(
+        f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", markup=False, soft_wrap=True
+    )
     return potential, parts
 
 

@@ -17,7 +17,7 @@ def run(model: Path, atoms: Atoms, *, motion: Ensemble, picoseconds: float, fold
     """Simulate, and renew the report of the run folder around."""
     steps = round(1e3 * picoseconds / motion.timestep)
     run_md(atoms, load(model), ensemble=motion, steps=steps, folder=folder, resume=resume)
-    Console().print(f"report: {write_report(folder.parent)}")
+    Console().print(f"report: {write_report(folder.parent)}", markup=False, soft_wrap=True)
 
 
 def start(file: Path, frame: int) -> Atoms:

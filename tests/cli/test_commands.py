@@ -143,6 +143,13 @@ def test_an_error_is_one_sentence_and_exit_code_1(monkeypatch: pytest.MonkeyPatc
     assert capsys.readouterr().err.startswith("molnet: ")
 
 
+def test_brackets_in_a_message_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["molnet", "inspect", "frames[bold][/x].extxyz"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "frames[bold][/x].extxyz" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [[], ["demo"], ["inspect"], ["fit"], ["evaluate"], ["md"]])
 def test_help(command: list[str]) -> None:
     done = RUNNER.invoke(cli.app, [*command, "--help"])
