@@ -92,7 +92,7 @@ class Inspection:
 
 def _structures(found: Inspection) -> Table:
     table = _table("Structures", "", "")
-    table.add_row("frames", _frames(found))
+    table.add_row("frames", Text(_frames(found)))
     table.add_row("compositions", _counts(found.compositions))
     table.add_row("atoms per frame", _span(found.atoms, ".4g"))
     table.add_row("total charge in e", _counts(found.charges))
@@ -142,7 +142,7 @@ def _contacts(found: Inspection) -> Table | None:
     title = "Shortest contacts" + (f" (of the first {_SHOWN} of {more + _SHOWN} pairs)" if more > 0 else "")
     table = _table(title, "pair", "distance in Å", "of covalent radii", "where")
     for contact, where in list(zip(found.contacts, found.contact_frames, strict=True))[:_SHOWN]:
-        table.add_row(contact.pair, f"{contact.distance:.3f}", f"{contact.fraction:.0%}", where)
+        table.add_row(contact.pair, f"{contact.distance:.3f}", f"{contact.fraction:.0%}", Text(where))
     for column in table.columns[1:3]:
         column.justify = "right"
     return table

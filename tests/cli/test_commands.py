@@ -135,6 +135,12 @@ def test_inspect_prints_the_table(data: Path) -> None:
     assert "Cu4" in done.output
 
 
+def test_inspect_shows_brackets_in_file_names_as_they_are(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a[b].xyz"
+    write(file, read(data, ":"), format="extxyz")
+    assert RUNNER.invoke(cli.app, ["inspect", str(file)]).output.count("a[b].xyz") >= 2
+
+
 def test_an_error_is_one_sentence_and_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["molnet", "inspect", "absent.extxyz"])
     with pytest.raises(SystemExit) as stopped:
