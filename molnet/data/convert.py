@@ -8,14 +8,16 @@ from ase import Atoms
 
 from molnet.data.labels import labels
 from molnet.data.neighbors import neighbor_list, periodic_cell
+from molnet.data.topology import topology
 from molnet.graph import Graph, Properties
 
 
 def to_graph(atoms: Atoms, cutoff: float) -> Graph:
     """The graph of one structure in float64, with all neighbours within the cutoff (Å; 0 for none).
 
-    The total charge is `atoms.info["charge"]` (e), zero if it isn't there.
-    Raises ValueError where two atoms are at the same place or the charge is no number, and as `neighbor_list` does.
+    The total charge is `atoms.info["charge"]` (e), zero if it isn't there; bonds, angles and dihedrals are those that
+    `topology` finds there. Raises ValueError where two atoms are at the same place or the charge is no number, and as
+    `topology` and `neighbor_list` do.
     """
     if cutoff == 0:
         edges, shifts = np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3))
@@ -30,6 +32,7 @@ def to_graph(atoms: Atoms, cutoff: float) -> Graph:
         reach=_real([cutoff]),
         edges=torch.from_numpy(edges),
         shifts=_real(shifts),
+        **{name: torch.from_numpy(columns) for name, columns in topology(atoms).items()},
     )
     if not bool(graph.vectors.any(dim=1).all()):
         first, second = graph.edges[:, ~graph.vectors.any(dim=1)][:, 0].tolist()
