@@ -1,0 +1,95 @@
+"""Figures of free-energy surfaces and slow motions, in the style of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from molnet.analysis.figures import FAINT, INK, SERIES, STYLE
+from molnet.analysis.kinetics import ImpliedTimescales
+from molnet.analysis.landscapes import KCAL, Basin, Population, Surface
+
+HIGHEST: Final = 6.0  # kcal/mol; bins above it are drawn as those that weren't visited
+_LEVELS: Final = np.arange(0, HIGHEST + 0.5, 0.5)
+_DEPTH: Final = LinearSegmentedColormap.from_list("depth", ["#06243f", "#0b62a4", "#5b9bd0", "#d5e3f0", "#f4f7fa"])
+_WIDTH: Final = 2.3  # inches a panel
+
+
+@rc_context(STYLE)
+def surfaces(
+    shown: Mapping[str, Surface], *, basins: Mapping[str, Basin] | None = None, labels: tuple[str, str] = ("φ", "ψ")
+) -> Figure:
+    """Free energies side by side on one scale, kcal/mol; angles in degrees, with the basins outlined."""
+    figure = Figure(figsize=(0.9 + _WIDTH * len(shown), _WIDTH + 0.35), layout="constrained")
+    row = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
+    angles = labels == ("φ", "ψ")
+    for axes, (name, surface) in zip(row, shown.items(), strict=True):
+        x, y = (np.degrees(edges) if angles else edges for edges in (surface.x, surface.y))
+        centers = [0.5 * (edges[1:] + edges[:-1]) for edges in (x, y)]
+        energy = surface.free_energy.T / KCAL
+        filled = axes.pcolormesh(x, y, energy, cmap=_DEPTH, vmin=0, vmax=HIGHEST, rasterized=True)
+        axes.contour(*centers, energy, _LEVELS[2::2], colors="white", linewidths=0.4, alpha=0.7)
+        axes.set(title=name, xlabel=f"{labels[0]} (°)" if angles else labels[0], aspect="auto")
+        axes.title.set_fontsize(8.5)
+        if angles:
+            axes.set(xlim=(-180, 180), ylim=(-180, 180), xticks=range(-180, 181, 90), yticks=range(-180, 181, 90))
+        for place, basin in (basins or {}).items():
+            _outline(axes, place, basin, named=axes is row[0])
+    row[0].set_ylabel(f"{labels[1]} (°)" if angles else labels[1])
+    figure.colorbar(filled, ax=list(row), label="free energy (kcal/mol)", shrink=0.9, pad=0.015)
+    return figure
+
+
+def _outline(axes: Axes, name: str, basin: Basin, *, named: bool) -> None:
+    """The borders of a basin, in one or two pieces where it goes through the half turn, and its name in the lower."""
+    pieces = [(low, high) if low < high else (-180.0, high) for low, high in basin]
+    split = [(low, 180.0) for low, high in basin if low >= high]
+    (left, right), (bottom, top) = pieces
+    for low, high in [(bottom, top), *split]:
+        axes.plot(
+            [left, right, right, left, left], [low, low, high, high, low], color=INK, linewidth=0.6, linestyle=":"
+        )
+    if named:
+        axes.text(left + 6, bottom + 8, name, fontsize=6.5, color=INK)
+
+
+@rc_context(STYLE)
+def population_bars(found: Mapping[str, Mapping[str, Population]]) -> Figure:
+    """The populations of each basin in each ensemble, the first of which is the reference, with two standard errors."""
+    basins = list(next(iter(found.values())))
+    figure = Figure(figsize=(3.5, 2.6), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(found)
+    for number, (name, held) in enumerate(found.items()):
+        place = np.arange(len(basins)) - 0.4 + (number + 0.5) * width
+        color = INK if number == 0 else SERIES[number - 1]
+        values, errors = np.array([held[basin] for basin in basins]).T
+        axes.bar(place, values, 0.92 * width, yerr=2 * errors, color=color, label=name, error_kw={"elinewidth": 0.8})
+    axes.set(yscale="log", ylabel="population", xticks=range(len(basins)), xticklabels=basins)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value >= 0.01 else f"{100 * value:g}%")
+    axes.legend(fontsize=7, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+@rc_context(STYLE)
+def timescale_curves(found: Mapping[str, ImpliedTimescales], *, frame: float) -> Figure:
+    """Implied timescales against the lag, in ps where a frame is that long; times below the lag can't be resolved."""
+    figure = Figure(figsize=(3.5, 3.0), layout="constrained")
+    axes = figure.subplots()
+    for color, (name, times) in zip((INK, *SERIES), found.items(), strict=False):
+        lags = frame * times.lags
+        for process in range(times.values.shape[1]):
+            band = (frame * times.low[:, process], frame * times.high[:, process])
+            axes.fill_between(lags, *band, color=color, alpha=0.2, linewidth=0)
+            axes.plot(lags, frame * times.values[:, process], color=color, label=name if process == 0 else None)
+    low, high = axes.get_xlim()
+    axes.fill_between([low, high], [low, high], axes.get_ylim()[0], color=FAINT, alpha=0.25, linewidth=0)
+    axes.set(xlim=(low, high), yscale="log", xlabel="lag (ps)", ylabel="implied timescale (ps)")
+    axes.legend(fontsize=7)
+    return figure
