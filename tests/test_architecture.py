@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"units", "suggest", "files", "graph", "kernels", "nn"},
     {"data", "potential", "evaluation"},
-    {"features", "priors", "models"},
+    {"features", "priors", "models", "coarse"},
     {"checkpoint"},
     {"deploy"},
     {"train", "simulate", "analysis"},

@@ -22,7 +22,7 @@ from numpy import ndarray
 from molnet.data.formats.common import Contents, Frame, ReadError, Request, expect_shape, first_key
 
 _SUFFIXES = (".xtc", ".trr", ".dcd", ".nc", ".netcdf", ".npy")
-_ENERGY, _FORCES = ("energies", "energy", "E"), ("forces", "force", "F")
+_ENERGY, FORCES = ("energies", "energy", "E"), ("forces", "force", "F")
 
 
 def accepts(request: Request) -> bool:
@@ -91,7 +91,7 @@ def _labels(request: Request, shape: tuple[int, ...]) -> tuple[ndarray | None, n
     found = []
     for names, chosen, expected in (
         (_ENERGY, request.energy_key, shape[:1]),
-        (_FORCES, request.forces_key, shape),
+        (FORCES, request.forces_key, shape),
     ):
         key = first_key(source, held, names, chosen=chosen)
         if key is not None and held[key].shape != expected:
