@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from molnet.coarse.bonds import atom_bonds, joined
+from molnet.coarse.bonds import atom_bonds
 from molnet.data.conformations import Conformations
 from molnet.units import KB, force_unit, length_unit
 
@@ -60,21 +60,24 @@ def check_beads(data: Conformations, *, name: str, unit: str) -> None:
 
 
 def implied_temperature(data: Conformations) -> tuple[float, float]:
-    """The temperature (K) at which the forces fit the positions, and its standard error; NaN for single beads.
+    """The temperature (K) at which the forces fit the lengths of the bonds, and its standard error; NaN without bonds.
 
-    kT = −<Σ_I F_I · (R_I − R̄)> / 3(n − c) with the center R̄ of each of the c groups of bonded beads: in equilibrium
-    <F · v> = −kT <∇ · v> for every vector field v, and for mean forces as well as for forces with noise around them.
+    For every vector field v, <F · v> = −kT <∇ · v> in equilibrium, with forces on atoms as well as with mapped forces
+    on beads. With v stretching a bond of length b by its deviation from the mean b̄, summed over bonds,
+
+        kT = −Σ <½ (F_j − F_i) · r̂_ij (b − b̄)> / Σ <1 + 2 (b − b̄)/b>.
+
     The error takes frames as independent.
     """
-    n, frames = len(data.molecule), len(data)
-    group = joined(np.array(data.molecule.bonds, dtype=np.int64).reshape(-1, 2), n)
-    dimensions = 3 * (n - group.max() - 1)
-    if dimensions == 0 or frames < 2:
+    bonds = np.array(data.molecule.bonds, dtype=np.int64).reshape(-1, 2)
+    if not len(bonds) or len(data) < 2:
         return np.nan, np.nan
-    member = np.eye(group.max() + 1)[group]
-    spread = np.eye(n) - member @ (member / member.sum(axis=0)).T
-    kelvin = -np.einsum("fik,ij,fjk->f", data.forces, spread, data.positions, optimize=True) / (dimensions * KB)
-    return float(kelvin.mean()), float(kelvin.std(ddof=1) / np.sqrt(frames))
+    vectors, pulls = (np.float64(x[:, bonds[:, 1]] - x[:, bonds[:, 0]]) for x in (data.positions, data.forces))
+    lengths = np.linalg.norm(vectors, axis=-1)
+    stretch = (lengths - lengths.mean(axis=0)) / lengths
+    work = 0.5 * np.einsum("fbk,fbk,fb->f", pulls, vectors, stretch, optimize=True)
+    kelvin = -work / (KB * (1 + 2 * stretch).mean(axis=0).sum())
+    return float(kelvin.mean()), float(kelvin.std(ddof=1) / np.sqrt(len(data)))
 
 
 def check_temperature(data: Conformations, *, unit: str) -> tuple[float, float]:
