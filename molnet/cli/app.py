@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from molnet.cli.cg import cg
 from molnet.cli.config import READING
 from molnet.cli.options import (
     AtomEnergies,
@@ -56,6 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cg, name="cg")
 
 
 def main() -> None:

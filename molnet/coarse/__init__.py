@@ -5,7 +5,8 @@ from molnet.coarse.beads import BeadMap, centers, linear, slices
 from molnet.coarse.checks import implied_temperature
 from molnet.coarse.constraints import bonds_to_hydrogen
 from molnet.coarse.forces import ForceMap, Optimal, Slice
-from molnet.coarse.mapping import Mapped, coarse_grain
+from molnet.coarse.mapped import Mapped
+from molnet.coarse.mapping import coarse_grain
 from molnet.coarse.selections import PRESETS
 
 __all__ = [

@@ -52,7 +52,7 @@ class BeadMap:
                 f"the weights of bead {bead} ({self.names[bead]}) sum to {self.weights[bead].sum():g}; expected 1, "
                 "so that a bead moves with its atoms: divide the row by its sum."
             )
-        if np.linalg.matrix_rank(self.weights) < len(self.names):
+        if np.linalg.matrix_rank(self.weights[:, self.weights.any(axis=0)]) < len(self.names):
             raise ValueError("some beads of the map follow from the others; leave out those that are repeated.")
 
     def __len__(self) -> int:
@@ -108,9 +108,10 @@ class BeadMap:
             )
         return replace(self, species=tuple(list(types).index(label) + 1 for label in labels))
 
-    def label(self, bead: int) -> str:
-        """What messages call a bead, such as ALA2-CA."""
-        return f"{self._residues[bead]}-{self.names[bead]}"
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What messages call the beads, such as ALA2-CA."""
+        return tuple(f"{residue}-{name}" for residue, name in zip(self._residues, self.names, strict=True))
 
     @cached_property
     def _residues(self) -> list[mdtraj.core.topology.Residue]:

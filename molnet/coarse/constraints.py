@@ -51,7 +51,7 @@ def rigid_groups(beads: BeadMap, constraints: Int[ndarray, "pairs 2"]) -> Int[nd
         sharing = np.flatnonzero(beads.weights[:, members].any(axis=1))
         if len(sharing) > 1:
             raise ValueError(
-                f"beads {' and '.join(beads.label(bead) for bead in sharing[:4])} share atoms that constraints join "
+                f"beads {' and '.join(beads.labels[bead] for bead in sharing[:4])} share atoms that constraints join "
                 f"({_names(beads.topology, members)}), so the force on each can't be known; put such atoms into "
                 "one bead, or leave out all but one of the beads."
             )

@@ -46,7 +46,7 @@ class Slice:
         shared = np.flatnonzero(inside.sum(axis=0) > 1)
         if len(shared):
             atom = beads.topology.atom(beads.atoms[shared[0]])
-            names = " and ".join(beads.label(bead) for bead in np.flatnonzero(inside[:, shared[0]])[:4])
+            names = " and ".join(beads.labels[bead] for bead in np.flatnonzero(inside[:, shared[0]])[:4])
             raise ValueError(f"{atom} is part of beads {names}: take the optimal force map, which divides its force.")
         return np.array([np.isin(groups, groups[row]) for row in inside], dtype=np.float64)
 

@@ -17,31 +17,13 @@ from molnet.coarse.bonds import atom_bonds
 from molnet.coarse.checks import check_atoms, check_beads, check_temperature
 from molnet.coarse.constraints import rigid, rigid_groups
 from molnet.coarse.forces import ForceMap, Optimal, Slice
+from molnet.coarse.mapped import Mapped
 from molnet.coarse.trajectories import forces_of, pieces
 from molnet.data.conformations import Conformations
 from molnet.units import force_unit as force_factor
 
 _FIT_FRAMES = 10_000
 _NUMBERS = 5_000_000  # force components held at once
-
-
-@dataclass(frozen=True, eq=False)
-class Mapped:
-    """Conformations of beads and how they were made.
-
-    `forces` are the weights of the atoms `beads.atoms` in the force on each bead; `constraints` the pairs of atoms
-    taken as rigid. The two noises are the root mean square forces on each bead (eV/Å per component) with the map used
-    and with `Slice` (NaN where beads have atoms in common), over frames that the map wasn't fitted to: the mean force
-    is the same in both, the rest is noise. `implied` is `implied_temperature`.
-    """
-
-    data: Conformations
-    beads: BeadMap
-    forces: Float[ndarray, "beads involved"]
-    constraints: Int[ndarray, "pairs 2"]
-    noise: Float[ndarray, " beads"]
-    slice_noise: Float[ndarray, " beads"]
-    implied: tuple[float, float]
 
 
 def coarse_grain(
@@ -162,7 +144,7 @@ def _moments(
 ) -> tuple[Float[ndarray, "involved involved"], Float[ndarray, "involved involved"]]:
     """<F_i · F_j> over frames to fit to, and over as many others."""
     sums, counts = np.zeros((2, len(atoms), len(atoms))), np.zeros(2)
-    for piece in _forces(files, atoms, max(1, frames // (2 * _FIT_FRAMES))):
+    for piece in _forces(files, atoms, -(-frames // (2 * _FIT_FRAMES))):
         for which in (0, 1):
             part = piece[which::2]
             flat = part.transpose(0, 2, 1).reshape(-1, len(atoms))
