@@ -136,7 +136,12 @@ def _forces(
     for file in files:
         size = every * max(1, _NUMBERS // file.forces[0].size)
         for first in range(0, len(file.forces), size):
-            yield file.forces[first : first + size : every][:, atoms].astype(np.float64)
+            piece = file.forces[first : first + size : every][:, atoms].astype(np.float64)
+            bad = ~np.isfinite(piece).all(axis=(1, 2))
+            if bad.any():
+                frame = first + every * int(bad.argmax())
+                raise ValueError(f"frame {frame} of {file.forces_name} has forces that aren't finite numbers.")
+            yield piece
 
 
 def _moments(
@@ -150,6 +155,8 @@ def _moments(
             flat = part.transpose(0, 2, 1).reshape(-1, len(atoms))
             sums[which] += flat.T @ flat
             counts[which] += len(part)
+    if not sums[0].any():
+        raise ValueError(f"the forces in {', '.join(file.forces_name for file in files)} are all zero.")
     return sums[0] / counts[0], sums[1] / max(1, counts[1])
 
 

@@ -66,8 +66,11 @@ def _read(
         yield from _read_hdf5(path, topology, atoms, part, size)
     else:
         try:
+            next(
+                mdtraj.iterload(str(path), top=topology, chunk=1)
+            )  # a choice of atoms isn't compared with the topology
             yield from mdtraj.iterload(str(path), top=topology, chunk=size, atom_indices=atoms)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, StopIteration) as error:
             raise ValueError(
                 f"{path.name} can't be read with a topology of {topology.n_atoms} atoms: {error}"
             ) from error
@@ -98,4 +101,4 @@ def _make_whole(piece: mdtraj.Trajectory, bonds: Int[ndarray, "bonds 2"]) -> Non
         return
     lengths = np.linalg.norm(piece.xyz[:, bonds[:, 0]] - piece.xyz[:, bonds[:, 1]], axis=-1)
     if (lengths > 0.5 * box.min(axis=1, keepdims=True)).any():
-        piece.make_molecules_whole(inplace=True, sorted_bonds=bonds)
+        piece.make_molecules_whole(inplace=True, sorted_bonds=bonds.astype(np.int32))

@@ -16,7 +16,7 @@ NONE = np.zeros((0, 2), dtype=np.int64)
 
 def mapped(toy: Springs, beads: BeadMap, force_map: ForceMap) -> tuple[np.ndarray, np.ndarray]:
     """The weights, and the forces [frames beads 3] minus the exact mean force."""
-    positions, forces = toy.sample(20_000)
+    positions, forces = toy.sample(8_000)
     groups = rigid_groups(beads, bonds_to_hydrogen(toy.topology))
     weights = force_map.weights(beads, groups, np.einsum("fik,fjk->ij", forces, forces) / len(forces))
     moved = beads.weights @ (positions - toy.reference)
@@ -39,7 +39,7 @@ def test_all_maps_have_the_mean_force_and_the_optimal_one_the_least_noise(beads:
         weights, residual = mapped(toy, beads, force_map)
         assert weights @ beads.weights.T == pytest.approx(np.eye(len(beads)), abs=1e-9)
         assert weights[:, toy.topology.select("name N")] == pytest.approx(weights[:, toy.topology.select("name H")])
-        moved = beads.weights @ (toy.sample(20_000)[0] - toy.reference)
+        moved = beads.weights @ (toy.sample(8_000)[0] - toy.reference)
         slope = np.einsum("fik,fjk->ij", residual, moved) / np.einsum("fik,fik->i", moved, moved)
         error = np.sqrt((residual**2).sum() / (moved**2).sum() / len(moved))
         assert np.abs(slope).max() < 5 * error
@@ -62,7 +62,7 @@ def test_no_other_map_is_better() -> None:
 def test_ignoring_constraints_gives_another_force() -> None:
     """The hydrogen carries half of what acts on the rigid pair."""
     toy, beads = springs(), slices(peptide(3), "name N")
-    positions, forces = toy.sample(20_000)
+    positions, forces = toy.sample(8_000)
     moved = beads.weights @ (positions - toy.reference)
     slopes = {}
     for name, pairs in (("with", bonds_to_hydrogen(toy.topology)), ("without", NONE)):
