@@ -18,10 +18,24 @@ _FRAMES = 20
 
 
 def bonds_to_hydrogen(topology: str | Path | mdtraj.Topology) -> Int[ndarray, "pairs 2"]:
-    """The bonds with a hydrogen atom, which most simulations constrain."""
-    bonds = load_topology(topology).bonds
-    pairs = [(a.index, b.index) for a, b in bonds if "H" in {each.element and each.element.symbol for each in (a, b)}]
+    """The bonds with a hydrogen atom, which most simulations constrain; ValueError for a topology without bonds."""
+    topology = load_topology(topology)
+    check_bonds(topology)
+    pairs = [
+        (a.index, b.index)
+        for a, b in topology.bonds
+        if "H" in {each.element and each.element.symbol for each in (a, b)}
+    ]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def check_bonds(topology: mdtraj.Topology) -> None:
+    """Refuse a topology that can't tell constraints, which would give wrong forces."""
+    if topology.n_atoms > 1 and topology.n_bonds == 0:
+        raise ValueError(
+            "the topology has no bonds, so constraints and the beads' bonds can't be known; give one that has them "
+            "(.prmtop, .psf, or a .pdb file with CONECT), or say that there are no constraints."
+        )
 
 
 def rigid(bonds: Int[ndarray, "bonds 2"], deviations: Float[ndarray, " bonds"], frames: int) -> Int[ndarray, "pairs 2"]:
@@ -48,6 +62,12 @@ def rigid_groups(beads: BeadMap, constraints: Int[ndarray, "pairs 2"]) -> Int[nd
     group = joined(constraints, beads.topology.n_atoms)
     for number in np.flatnonzero(np.bincount(group) > 1):
         members = np.flatnonzero(group == number)
+        outside = members[~np.isin(members, beads.atoms)]
+        if 0 < len(outside) < len(members):
+            raise ValueError(
+                f"constraints join {_names(beads.topology, members)}, which the topology has in different molecules; "
+                "add their bonds to the topology."
+            )
         sharing = np.flatnonzero(beads.weights[:, members].any(axis=1))
         if len(sharing) > 1:
             raise ValueError(

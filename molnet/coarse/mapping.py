@@ -15,7 +15,7 @@ from numpy import ndarray
 from molnet.coarse.beads import BeadMap
 from molnet.coarse.bonds import atom_bonds
 from molnet.coarse.checks import check_atoms, check_beads, check_temperature
-from molnet.coarse.constraints import rigid, rigid_groups
+from molnet.coarse.constraints import check_bonds, rigid, rigid_groups
 from molnet.coarse.forces import ForceMap, Optimal, Slice
 from molnet.coarse.mapped import Mapped
 from molnet.coarse.trajectories import forces_of, pieces
@@ -49,6 +49,7 @@ def coarse_grain(
     files = _paired(trajectories, forces, beads.topology)
     positions, lengths = _positions(files, beads, length_unit)
     if constraints is None:
+        check_bonds(beads.topology)
         constraints = beads.atoms[rigid(lengths.pairs, lengths.deviations, lengths.frames)]
     groups = rigid_groups(beads, constraints)[beads.atoms]
     fitted, held_out = (factor**2 * moment for moment in _moments(files, beads.atoms, len(positions)))

@@ -95,6 +95,10 @@ def test_beads_that_share_constrained_atoms_are_refused() -> None:
     with pytest.raises(ValueError, match=r"GLY1-N and GLY1-H share atoms .*\(GLY1-N, GLY1-H\)"):
         rigid_groups(slices(topology, "name N H"), bonds_to_hydrogen(topology))
     assert len(np.unique(rigid_groups(slices(topology, "name N H"), NONE))) == 10
+    apart = peptide(2)
+    apart._bonds = [bond for bond in apart._bonds if "H" not in {bond[0].name, bond[1].name}]
+    with pytest.raises(ValueError, match="join GLY1-N, GLY1-H, which the topology has in different molecules"):
+        rigid_groups(slices(apart, "ca"), np.array([[0, 1]]))
     with pytest.raises(ValueError, match="join atoms 0 to 10"):
         rigid_groups(slices(topology, "ca"), np.array([[0, 10]]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from molnet.coarse import BeadMap, Mapped, Slice, centers, coarse_grain, slices
+from molnet.data.conformations import Conformations
 from molnet.units import force_unit
 from tests.coarse.toys import TEMPERATURE, springs, write
 
@@ -148,6 +150,8 @@ def test_a_topology_without_bonds_is_checked_by_the_nearest_atoms(files: dict[st
     bare = TOY.topology.copy()
     bare._bonds = []
     beads = slices(bare, [0, 2, 3, 5, 7, 8])
+    with pytest.raises(ValueError, match="topology has no bonds"):
+        mapping(files, beads)
     with pytest.raises(ValueError, match="would fit in nm"):
         mapping(files, beads, length_unit="Å", constraints=np.zeros((0, 2), dtype=np.int64))
 
@@ -157,3 +161,16 @@ def test_a_topology_of_other_atoms_is_refused(files: dict[str, list[str]], tmp_p
     np.save(tmp_path / "f.npy", np.zeros((200, 10, 3)))
     with pytest.raises(ValueError, match="walker_0.xtc can't be read with a topology of 10 atoms"):
         mapping({"trajectories": files["trajectories"][:1], "forces": [str(tmp_path / "f.npy")]}, slices(other, "ca"))
+
+
+def test_the_page_teaches_what_works(
+    files: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coarse-graining.md").read_text()
+    block = re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert block
+    for path in (*files["topology"], *files["trajectories"], *files["forces"]):
+        (tmp_path / Path(path).name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    exec(block.group(1), {"__name__": "taught"})
+    assert len(Conformations.load("beads.npz")) == 200
