@@ -22,11 +22,13 @@ Trajectories = Annotated[list[Path], typer.Argument(help="Of any format that mdt
 Beads = Annotated[str | None, _option("A bead on each atom of: ca, heavy-backbone, backbone-cb.", "Beads")]
 Selection = Annotated[str | None, _option("A bead on each atom of a selection of mdtraj's.", "Beads")]
 Center = Annotated[list[str] | None, _option("NAME: SELECTION, a bead at its center of mass; repeat.", "Beads")]
-Matrix = Annotated[Path | None, _option("Any linear map [beads atoms] (.npy).", "Beads")]
+Matrix = Annotated[Path | None, _option("Any linear map, beads × atoms (.npy).", "Beads")]
 Types = Annotated[Literal["bead", "residue"], _option("Each bead its own, or by residue and bead name.", "Beads")]
 Forces = Annotated[
     list[str] | None,
-    _option("Forces [frames atoms 3] of each trajectory (.npy, .npz); repeat, or quote a pattern with *.", "Reading"),
+    _option(
+        "Forces (frames × atoms × 3) of each trajectory (.npy, .npz); repeat, or quote a pattern with *.", "Reading"
+    ),
 ]
 Temperature = Annotated[float | None, _option("Of the all-atom simulation, K.", "Reading")]
 Map = Annotated[Literal["optimal", "slice"], _option("Least noise, or the forces on the mapped atoms.", "Forces")]

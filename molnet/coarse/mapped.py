@@ -60,7 +60,7 @@ class Mapped:
         molecule = self.data.molecule
         for i in range(min(len(molecule), _SHOWN)):
             values = f"{molecule.masses[i]:.3f}", f"{self.slice_noise[i]:.4f}", f"{self.noise[i]:.4f}"
-            table.add_row(self.beads.labels[i], str(molecule.species[i]), *values)
+            table.add_row(Text(self.beads.labels[i]), str(molecule.species[i]), *values)
         return _shortened(table, len(molecule))
 
     def _bonds(self) -> Table:
@@ -69,7 +69,9 @@ class Mapped:
         for i, j in bonds[:_SHOWN]:
             lengths = np.linalg.norm(self.data.positions[:, i] - self.data.positions[:, j], axis=-1)
             values = lengths.mean(), lengths.std(), lengths.min(), lengths.max()
-            table.add_row(f"{self.beads.labels[i]} – {self.beads.labels[j]}", *(f"{value:.3f}" for value in values))
+            table.add_row(
+                Text(f"{self.beads.labels[i]} – {self.beads.labels[j]}"), *(f"{value:.3f}" for value in values)
+            )
         return _shortened(table, len(bonds))
 
 

@@ -41,6 +41,8 @@ def pieces(
 
 def forces_of(path: Path, topology: mdtraj.Topology) -> Float[ndarray, "frames atoms 3"]:
     """The forces in a .npy file, which stays on the disk, or in a .npz file; ValueError for other atoms."""
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"{path.name} is no file of forces; give an array [frames atoms 3] as .npy or .npz.")
     held: Any = np.load(path, mmap_mode="r" if path.suffix == ".npy" else None)
     if not isinstance(held, ndarray):
         key = first_key(Request(path), held, FORCES)
@@ -66,9 +68,8 @@ def _read(
         yield from _read_hdf5(path, topology, atoms, part, size)
     else:
         try:
-            next(
-                mdtraj.iterload(str(path), top=topology, chunk=1)
-            )  # a choice of atoms isn't compared with the topology
+            # mdtraj compares the file with the topology only where it isn't given a choice of atoms.
+            next(mdtraj.iterload(str(path), top=topology, chunk=1))
             yield from mdtraj.iterload(str(path), top=topology, chunk=size, atom_indices=atoms)
         except (ValueError, TypeError, StopIteration) as error:
             raise ValueError(

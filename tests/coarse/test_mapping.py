@@ -106,6 +106,8 @@ def test_other_files_give_the_same_beads(form: Callable[[Path, np.ndarray], dict
 def test_forces_of_other_frames_are_refused(files: dict[str, list[str]], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 trajectories and 1 files of forces"):
         mapping(files, forces=files["forces"][:1])
+    with pytest.raises(ValueError, match=r"walker_0.xtc is no file of forces"):
+        mapping(files, forces=files["trajectories"])
     with pytest.raises(ValueError, match="no trajectory is given"):
         mapping({"trajectories": [], "forces": []})
     short = tmp_path / "short.npy"
