@@ -1,4 +1,4 @@
-"""Energy conservation of 192 atoms of water: SchNet fitted to energies and forces, then dynamics in both precisions.
+"""Energy conservation of 192 atoms of water: BPNN fitted to energies and forces, then dynamics in both precisions.
 
 The data are not part of molnet: give the folder with DeePMD-kit's example water frames, data_0.npz to data_3.npz with
 symbols, coord (Å), cell (Å), energy (eV) and force (eV/Å). The first three are for fitting, the last for testing.
@@ -37,8 +37,8 @@ def fitted(data: Path, folder: Path, minutes: float) -> tuple[mn.Potential, list
     test, file = frames(data / "data_3.npz"), folder / "water.safetensors"
     if file.exists():
         return mn.load(file), test
-    potential = mn.AtomEnergies.fit(train) + mn.ZBL.below(train) + mn.SchNet.like(train, cutoff=5.0)
-    mn.fit(potential, train, valid, minutes=minutes, batch_edges=20_000, folder=folder / "fit")
+    potential = mn.AtomEnergies.fit(train) + mn.ZBL.below(train) + mn.BPNN.like(train, cutoff=6.0)
+    mn.fit(potential, train, valid, minutes=minutes, learning_rate=0.005, batch_edges=20_000, folder=folder / "fit")
     mn.save(potential, file)
     return potential, test
 
@@ -46,7 +46,7 @@ def fitted(data: Path, folder: Path, minutes: float) -> tuple[mn.Potential, list
 def main(
     data: Path,
     folder: Annotated[Path, typer.Option(help="Where potential and trajectories are kept.")] = Path("runs/water"),
-    minutes: Annotated[float, typer.Option(help="Training time.")] = 25.0,
+    minutes: Annotated[float, typer.Option(help="Training time.")] = 12.0,
     picoseconds: Annotated[float, typer.Option(help="Length of each run.")] = 100.0,
 ) -> None:
     """Print the errors of the potential, and the drift of the energy."""
