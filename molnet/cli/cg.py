@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from molnet.cli.options import ForceUnit, LengthUnit
+from molnet.cli.options import ForceUnit, LengthUnit, ModelFile
 
 cg = typer.Typer(name="cg", help="Coarse-grained potentials: from all-atom MD to beads.", no_args_is_help=True)
 
@@ -68,4 +68,45 @@ def map_(
         force_map=force_map,
         constraints=constraints,
         output=output,
+    )
+
+
+@cg.command()
+def simulate(
+    model: ModelFile,
+    beads: Annotated[Path, typer.Argument(help="Conformations to start from (.npz), and to judge bonds by.")],
+    replicas: Annotated[int, typer.Option(help="How many copies of the molecule.", min=1)] = 100,
+    picoseconds: Annotated[float, typer.Option(help="Length of the run, ps.", min=0.001)] = 1000.0,
+    temperature: Annotated[float | None, typer.Option(help="K; by default that of the data.")] = None,
+    ensemble: Annotated[
+        Literal["langevin", "overdamped"], typer.Option(help="With velocities (BAOAB), or Brownian.")
+    ] = "langevin",
+    timestep: Annotated[float, typer.Option(help="fs.")] = 2.0,
+    friction: Annotated[float | None, typer.Option(help="1/ps; by default 1, and 100 for overdamped.")] = None,
+    exchange: Annotated[float | None, typer.Option(help="Highest temperature of replica exchange, K.")] = None,
+    rungs: Annotated[int, typer.Option(help="exchange: temperatures of a ladder, in geometric order.")] = 4,
+    exchange_every: Annotated[int, typer.Option(help="exchange: steps between trials.", min=1)] = 100,
+    every: Annotated[int, typer.Option(help="Steps between frames.", min=1)] = 100,
+    trajectory: Annotated[Literal["dcd", "xtc", "h5"], typer.Option(help="Format that viewers open.")] = "dcd",
+    dtype: Annotated[Literal["float32", "float64"], typer.Option(help="Precision.")] = "float32",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the run is written (cg-ENSEMBLE, beside the model).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of starts, velocities and noise.", min=0)] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+) -> None:
+    """Run many replicas of a molecule at once, from random frames of its data."""
+    command = import_module("molnet.cli.cg_simulate")
+    command.run(
+        model,
+        beads,
+        replicas=replicas,
+        temperature=temperature,
+        exchange=command.ladder(beads, temperature, exchange, rungs=rungs, every=exchange_every),
+        dynamics=command.dynamics(ensemble, timestep=timestep, friction=friction),
+        picoseconds=picoseconds,
+        output=command.Output(folder or model.parent / f"cg-{ensemble}", every, trajectory),
+        dtype=dtype,
+        seed=seed,
+        resume=resume,
     )

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +19,7 @@ from molnet.simulate.calculator import Calculator
 from molnet.simulate.display import Display
 from molnet.simulate.ensembles import Ensemble
 from molnet.simulate.guard import Guard, LeftTheData, Watch
+from molnet.simulate.interrupts import interruptible
 from molnet.simulate.record import (
     LOG,
     SETTINGS,
@@ -180,7 +177,7 @@ def _simulate(run: _Run, settings: dict[str, Any], folder: Path, *, watch: Watch
 def _loop(run: _Run, record: Record, *, steps: int, every: int, watch: Watch | None, display: Display) -> str:
     """Step until the end or an interrupt, and say which."""
     text, next_save = "", time.perf_counter() + _SECONDS_BETWEEN_CHECKPOINTS
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         if watch:
             watch.check(run.step)
         if run.step == 0:
@@ -203,30 +200,6 @@ def _loop(run: _Run, record: Record, *, steps: int, every: int, watch: Watch | N
         display.say(f"Stopped after step {run.step:,} and saved; resume to go on to step {steps:,}.")
         return "interrupted"
     return "finished"
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or a signal to end came: half a step couldn't be saved. A second one ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    seen: list[int] = []
-    former: dict[int, Any] = {
-        number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)
-    }
-
-    def remember(number: int, frame: object) -> None:
-        seen.append(number)
-        signal.signal(number, former[number])
-
-    for number in former:
-        signal.signal(number, remember)
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _settings(atoms: Atoms, calculator: Calculator, ensemble: Ensemble, steps: int, every: int) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from numpy import ndarray
 
 from molnet.data.convert import to_graph
 from molnet.data.neighbors import periodic_cell
+from molnet.data.topology import TERMS
 from molnet.graph import Graph
 
 
@@ -57,6 +60,8 @@ class SkinList:
         self._graph = to_graph(atoms, reach).to(self.dtype).to(self.device)
         self._cell = self._reference_cell = periodic_cell(atoms)
         self.reference = atoms.copy()
+        # ASE's copy shares what is in `info`, and lists may change where they are.
+        self.reference.info = {name: deepcopy(atoms.info[name]) for name in _READ if name in atoms.info}
         self.builds += 1
 
     def holds(self, atoms: Atoms) -> bool:
@@ -79,10 +84,18 @@ class SkinList:
         return torch.tensor(array, dtype=self.dtype, device=self.device)
 
 
+_READ = ("charge", *TERMS)
+
+
 def same_substance(one: Atoms, other: Atoms) -> bool:
-    """Whether two structures have the same atoms, periodic directions and total charge."""
+    """Whether two structures have the same atoms, periodic directions, total charge and topology."""
     return (
         one.numbers.tobytes() == other.numbers.tobytes()
         and one.pbc.tobytes() == other.pbc.tobytes()
         and one.info.get("charge", 0.0) == other.info.get("charge", 0.0)
+        and all(_same(one.info.get(name, ()), other.info.get(name, ())) for name in TERMS)
     )
+
+
+def _same(terms: Any, others: Any) -> bool:
+    return terms is others or np.array_equal(terms, others)

@@ -124,3 +124,19 @@ def test_a_graph_doesnt_change_when_its_structure_does():
     before = graph.positions.clone()
     atoms.positions += 1.0
     assert torch.equal(graph.positions, before)
+
+
+def test_another_topology_is_noticed_even_where_a_list_changed_in_place():
+    beads, made = Atoms(numbers=[1, 200, 9999], positions=np.eye(3), masses=[1.0, 2.0, 3.0]), skin_list(0.0)
+    beads.info["bonds"] = np.array([[0, 1]])
+    assert made.graph(beads).bonds.tolist() == [[0], [1]]
+    beads.positions += 1.0
+    assert made.graph(beads).bonds.tolist() == [[0], [1]] and made.builds == 1
+    beads.info["bonds"][0, 1] = 2
+    assert made.graph(beads).bonds.tolist() == [[0], [2]] and made.builds == 2
+    beads.info["angles"] = ((0, 1, 2),)
+    assert made.graph(beads).angles.tolist() == [[0], [1], [2]] and made.builds == 3
+    del beads.info["bonds"]
+    assert made.graph(beads).bonds.shape == (2, 0)
+    made.graph(beads.copy())
+    assert made.builds == 4
