@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from molnet.deploy.kept import Kept
+from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kernels import PlainDensities
 from molnet.models.schnet import LINEAR, LOG_2, SchNet
-from molnet.potential import Potential, SpeciesIndex
+from molnet.potential import SpeciesIndex
 
 # torch's own annotations leave out its argument `out`.
 softplus: Any = partial(torch.nn.functional.softplus, threshold=LINEAR)
 
 
-class CompiledSchNet(Potential):
+class CompiledSchNet(CompiledTerm):
     """The energies of a SchNet with its present weights, in its dtype, for energies and forces and no more.
 
     With s_l = ln(1 + exp a_l) of the layer l's inner network, a_l = U_l d_l + b_l of the density d_l, features x are
@@ -40,8 +43,10 @@ class CompiledSchNet(Potential):
         self.weights = nn.ParameterList(nn.Parameter(w.to(schnet.dtype).contiguous(), False) for w in weights)
         self._layout = Kept(self._lay_out)
 
-    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _Energies.apply(graph.vectors, self._layout.of(graph, graph.positions.dtype))
+    def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
+        with torch.no_grad():
+            energies, back = _run(self._layout.of(graph, self.dtype), vectors)
+        return energies, back
 
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
@@ -98,45 +103,35 @@ class _Layout:
     zero: Tensor
 
 
-class _Energies(torch.autograd.Function):
-    """Atom energies from the edges' vectors, with the first derivative written out."""
+def _run(layout: _Layout, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
+    splines = layout.densities.splines(vectors)
+    n_atoms, channels = layout.layers[0].rows.shape
+    # Before and after the activations, of all layers side by side.
+    a_all = layout.rows.new_empty((n_atoms, len(layout.layers) * channels))
+    s, projected = torch.empty_like(a_all), []
+    for number, layer in enumerate(layout.layers):
+        done, end = number * channels, (number + 1) * channels
+        y = torch.addmm(layer.rows, s[:, :done], layer.merged) if number else layer.rows
+        projected.append(y.numpy())
+        density = layout.densities.density(splines, projected[-1], layer.control_points)
+        a = torch.addmm(layer.bias, torch.from_numpy(density), layer.weight, out=a_all[:, done:end])
+        softplus(a, out=s[:, done:end])
+    hidden = torch.addmm(layout.rows, s, layout.merged)
 
-    @staticmethod
-    def forward(ctx: Any, vectors: Tensor, layout: _Layout) -> Tensor:
-        ctx.layout, ctx.vectors = layout, vectors.detach().contiguous().numpy()
-        ctx.splines = layout.densities.splines(ctx.vectors)
-        n_atoms, channels = layout.layers[0].rows.shape
-        # Before and after the activations, of all layers side by side.
-        ctx.a = vectors.new_empty((n_atoms, len(layout.layers) * channels))
-        s, ctx.projected = torch.empty_like(ctx.a), []
-        for number, layer in enumerate(layout.layers):
-            done, end = number * channels, (number + 1) * channels
-            y = torch.addmm(layer.rows, s[:, :done], layer.merged) if number else layer.rows
-            ctx.projected.append(y.numpy())
-            density = layout.densities.density(ctx.splines, ctx.projected[-1], layer.control_points)
-            a = torch.addmm(layer.bias, torch.from_numpy(density), layer.weight, out=ctx.a[:, done:end])
-            softplus(a, out=s[:, done:end])
-        ctx.hidden = torch.addmm(layout.rows, s, layout.merged)
-        return torch.addmv(layout.zero, softplus(ctx.hidden), layout.weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(
-                "a compiled potential has energies and forces, and a derivative of its forces was asked for. Compiled "
-                "potentials are for use; train, or differentiate twice, the original."
-            )
-        layout, channels = ctx.layout, ctx.projected[0].shape[1]
-        grad_hidden = torch.outer(grad, layout.weight).mul_(ctx.hidden.sigmoid())
-        grad_s, slopes = grad_hidden @ layout.merged.T, ctx.a.sigmoid()
-        grad_splines = None
+    def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
+        grad = torch.from_numpy(d_energies).to(hidden.dtype)
+        grad_hidden = torch.outer(grad, layout.weight).mul_(hidden.sigmoid())
+        grad_s, slopes = grad_hidden @ layout.merged.T, a_all.sigmoid()
+        grad_splines = np.zeros_like(splines[0])
         for number in reversed(range(len(layout.layers))):
             layer, done, end = layout.layers[number], number * channels, (number + 1) * channels
             grad_a = grad_s[:, done:end] * slopes[:, done:end]
             found, grad_y = layout.densities.adjoint(
-                (grad_a @ layer.weight.T).numpy(), ctx.splines, ctx.projected[number], layer.control_points
+                (grad_a @ layer.weight.T).numpy(), splines, projected[number], layer.control_points
             )
-            grad_splines = found if grad_splines is None else grad_splines + found
+            grad_splines += found
             if number:
                 grad_s[:, :done].addmm_(torch.from_numpy(grad_y), layer.merged.T)
-        return torch.from_numpy(layout.densities.vectors_gradient(grad_splines, ctx.vectors)), None
+        return layout.densities.vectors_gradient(grad_splines, vectors)
+
+    return torch.addmv(layout.zero, softplus(hidden), layout.weight).double().numpy(), back
