@@ -80,6 +80,13 @@ def _adjoint(low: int, high: int, edges: Arrays, b: Array, first: Array, arrays:
             distance_out[e] += total
 
 
+@inlined
+def _copy(low: int, high: int, rows: Array, out: Array) -> None:
+    for i in range(low, high):
+        for c in range(out.shape[1]):
+            out[i, c] = rows[i, c]
+
+
 @compiled
 def forward(
     stages: tuple[int, int], low: int, high: int, edges: Arrays, grid: Grid, weights: Arrays, work: Arrays, out: Array
@@ -98,15 +105,16 @@ def forward(
         # Until it is done, the place of the derivatives serves for the densities.
         _densities(low, high, edges, splines, first, y[n], C[n], slopes[n])
         for i in range(low, high):
-            s[n, i] = bias[n]
+            for c in range(s.shape[2]):
+                s[n, i, c] = bias[n, c]
         add_product(low, high, slopes[n], W[n], s[n])
         softplus(low, high, s[n], slopes[n])
         if n + 1 < layers:
-            y[n + 1, low:high] = rows[n + 1, low:high]
+            _copy(low, high, rows[n + 1], y[n + 1])
             for k in range(n + 1):
                 add_product(low, high, s[k], merged[n * (n + 1) // 2 + k], y[n + 1])
             continue
-        hidden[low:high] = readout_rows[low:high]
+        _copy(low, high, readout_rows, hidden)
         for k in range(layers):
             add_product(low, high, s[k], readout[k], hidden)
         softplus(low, high, hidden, hidden_slopes)
@@ -128,11 +136,12 @@ def backward(
     for stage in range(stages[0], stages[1]):
         n = layers - stage
         if stage == 0:
-            d_s[:, low:high] = 0
             for i in range(low, high):
                 for c in range(d_hidden.shape[1]):
                     d_hidden[i, c] = d_energies[i] * weight[c] * hidden_slopes[i, c]
             for k in range(layers):
+                for i in range(low, high):
+                    d_s[k, i] = 0
                 add_product(low, high, d_hidden, readout[k], d_s[k])
         else:
             _adjoint(low, high, edges, splines, first, (d_density[n], y[n], C[n]), (d_y, d_distance))

@@ -58,8 +58,8 @@ def softplus(low: int, high: int, a: Array, slopes: Array) -> None:
     """a becomes ln(1 + exp a) in the rows from low to high, and slopes what its derivative is, 1/(1 + exp −a).
 
     With z = exp −|a| = 2ⁿ exp t, |t| ≤ ½ ln 2, they are max(a, 0) + ln(1 + z) and 1/(1 + z) or z/(1 + z), where
-    ln(1 + z) = 2 artanh(z/(2 + z)). Both series are so long that double precision has all its digits. A library's
-    functions would be called for each number; these loops are vectorized.
+    ln(1 + z) = 2 artanh(z/(2 + z)). Both series are as long as double precision needs. A library's functions would be
+    called for each number; these loops are vectorized.
     """
     bits = np.empty(a.shape[1], np.int64)
     powers = bits.view(np.float64)
