@@ -26,7 +26,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code for each combination of types, made when it is first called and kept on disk for later processes.
 
     It is kept beside the source, or in the user's cache folder where that can't be written; where neither can, each
-    process compiles anew.
+    process compiles anew. numba looks for changes in the function's own file only: whoever changes what loops of other
+    files call deletes their machine code (*.nbi, *.nbc).
     """
     # In tests, a type checker is wrapped around it.
     plain = inspect.unwrap(function)
