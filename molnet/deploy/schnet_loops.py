@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from molnet.kernels.compiled import compiled, inlined
 from molnet.kernels.dense import add_product, softplus
-from molnet.kernels.loops import BEYOND, index_parts, spline_place, spline_slopes
+from molnet.kernels.loops import BEYOND, index_parts, spline_place, spline_slopes, spline_values
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]
@@ -34,10 +34,9 @@ def _splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, fi
         splines[e] = 0
         if first[e] == BEYOND:
             continue
-        s, density, slopes = 1 - t, grid[1] / grid[0], spline_slopes(t)
-        four = (s**3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (3 * (t + t**2 - t**3) + 1) / 6, t**3 / 6)
+        density, values, slopes = grid[1] / grid[0], spline_values(t), spline_slopes(t)
         for k in range(4 - shift):
-            splines[e, k + shift] = four[k]
+            splines[e, k + shift] = values[k]
             splines[e, 4 + k + shift] = density * slopes[k]
         splines[e, 8] = 1 / r if r != 0 else 0.0
 

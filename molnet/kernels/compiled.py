@@ -26,8 +26,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code for each combination of types, made when it is first called and kept on disk for later processes.
 
     It is kept beside the source, or in the user's cache folder where that can't be written; where neither can, each
-    process compiles anew. numba looks for changes in the function's own file only: whoever changes what loops of other
-    files call deletes their machine code (*.nbi, *.nbc).
+    process compiles anew. Changes in other files, whose loops are called, aren't noticed.
     """
     # In tests, a type checker is wrapped around it.
     plain = inspect.unwrap(function)
