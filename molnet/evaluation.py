@@ -22,8 +22,7 @@ def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False
     Raises `UnknownSpecies` if the graph holds a species that the potential wasn't made for, and ValueError if its
     neighbour lists end before the potential's cutoff.
     """
-    potential.refuse_unknown(graph.species.tolist())
-    _refuse_short_lists(potential, graph)
+    refuse_unfit(potential, graph)
     # A caller's inference mode would make forces zero: nothing is recorded in it, nor of the tensors made in it.
     with torch.inference_mode(False), torch.enable_grad():
         graph = _plain(graph).to(potential.device).to(potential.dtype)
@@ -43,7 +42,9 @@ def _stress(virial: Float[Tensor, "graphs 3 3"], graph: Graph) -> Float[Tensor, 
     return torch.where(volume > 0, virial / volume.clamp(min=1e-30), torch.nan)
 
 
-def _refuse_short_lists(potential: Potential, graph: Graph) -> None:
+def refuse_unfit(potential: Potential, graph: Graph) -> None:
+    """Raise `UnknownSpecies`, or ValueError for neighbour lists that end before the potential's cutoff."""
+    potential.refuse_unknown(graph.species.tolist())
     reach = graph.reach.min().item()
     if reach < potential.cutoff * (1 - 1e-6):
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from torch import Tensor
 from molnet.data.convert import to_graph
 from molnet.deploy.priors import CompiledAtomEnergies, CompiledZBL
 from molnet.deploy.schnet import CompiledSchNet
+from molnet.deploy.term import CompiledScaled, CompiledSum, CompiledTerm
 from molnet.evaluation import evaluate
 from molnet.kernels import fused_runs
 from molnet.models import SchNet
 from molnet.potential import Potential, Scaled, Sum
 from molnet.priors import ZBL, AtomEnergies
 
-KNOWN: dict[type[Potential], Callable[..., Potential]] = {
+KNOWN: dict[type[Potential], Callable[..., CompiledTerm]] = {
     AtomEnergies: CompiledAtomEnergies,
     SchNet: CompiledSchNet,
     ZBL: CompiledZBL,
@@ -58,16 +59,23 @@ def _compiled(potential: Potential) -> Potential:
     elif all(new is old for new, old in zip(made, parts, strict=True)):
         return potential
     else:
-        compiled = Sum(made) if isinstance(potential, Sum) else Scaled(made[0], whole.scale)
+        compiled = _combined(whole, made)
     compiled.provenance = potential.provenance
     return compiled.train(potential.training)
+
+
+def _combined(whole: Sum | Scaled, made: Sequence[Potential]) -> Potential:
+    terms = [part for part in made if isinstance(part, CompiledTerm)]
+    if len(terms) < len(made):
+        return Sum(made) if isinstance(whole, Sum) else Scaled(made[0], whole.scale)
+    return CompiledSum(whole, terms) if isinstance(whole, Sum) else CompiledScaled(whole, terms[0])
 
 
 def _compare(compiled: Potential, original: Potential) -> None:
     graph = to_graph(distorted(original), original.cutoff).to(original.dtype)
     tolerance = TOLERANCE[original.dtype]
     with torch.no_grad():
-        pairs = {"atom energies": (compiled(graph), original(graph))}
+        pairs = {"atom energies": (compiled(graph).double(), original(graph).double())}
     pairs["forces"] = (evaluate(compiled, graph).forces, evaluate(original, graph).forces)
     for name, (found, expected) in pairs.items():
         if not _close(found, expected, tolerance):

@@ -1,28 +1,33 @@
-"""SchNet for use: what doesn't depend on the positions is computed once, and the rest without autograd."""
+"""SchNet for use: what doesn't depend on the positions is computed once, and the rest in two compiled loops."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
+from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, softplus
 
+from molnet.deploy import schnet_loops as loops
 from molnet.deploy.kept import Kept
+from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
-from molnet.kernels import PlainDensities
+from molnet.kernels import operators
+from molnet.kernels.compiled import parts
 from molnet.models.schnet import LINEAR, LOG_2, SchNet
-from molnet.potential import Potential, SpeciesIndex
+from molnet.potential import SpeciesIndex
 
-# torch's own annotations leave out its argument `out`.
-softplus: Any = partial(torch.nn.functional.softplus, threshold=LINEAR)
+PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 
 
-class CompiledSchNet(Potential):
+class CompiledSchNet(CompiledTerm):
     """The energies of a SchNet with its present weights, in its dtype, for energies and forces and no more.
 
     With s_l = ln(1 + exp a_l) of the layer l's inner network, a_l = U_l d_l + b_l of the density d_l, features x are
@@ -40,103 +45,91 @@ class CompiledSchNet(Potential):
         self.weights = nn.ParameterList(nn.Parameter(w.to(schnet.dtype).contiguous(), False) for w in weights)
         self._layout = Kept(self._lay_out)
 
-    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _Energies.apply(graph.vectors, self._layout.of(graph, graph.positions.dtype))
+    def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
+        layout = self._layout.of(graph, PRECISIONS[vectors.dtype])
+        (layers, n_atoms, channels), hidden = layout.shape, layout.forward[-1].shape[0]
+        y, s, slopes = np.empty((3, layers, n_atoms, channels), vectors.dtype)
+        y[0] = layout.forward[1][0]
+        h, hidden_slopes = np.empty((2, n_atoms, hidden), vectors.dtype)
+        splines, first = np.empty((len(vectors), loops.COLUMNS), vectors.dtype), np.empty(len(vectors), np.int64)
+        energies = np.empty(n_atoms)
+        work = (vectors, splines, first, y, s, slopes, h, hidden_slopes)
+        layout.do(loops.forward, layers, layout.edges, (self.cutoff, self.knots), layout.forward, work, energies)
+
+        def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
+            d_s, d_density = np.empty((2, layers, n_atoms, channels), vectors.dtype)
+            d_hidden, d_y = np.empty_like(h), np.empty_like(y[0])
+            d_distance, d_vectors = np.zeros(len(vectors)), np.empty_like(vectors)
+            grads = (d_energies, d_hidden, d_s, d_density, d_y, d_distance)
+            done = (splines, first, y, slopes, hidden_slopes)
+            layout.do(loops.backward, layers + 1, layout.edges, layout.backward, done, grads)
+            loops.vectors_gradient(vectors, splines, d_distance, d_vectors)
+            return d_vectors
+
+        return energies, back
 
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
-        tables, merged, readout, zero, *rest = (w.detach() for w in self.weights)
-        fives = [rest[n : n + 5] for n in range(0, len(rest), 5)]
-        layers = [_Layer(table[kind], M, bias, weight, points.numpy()) for table, M, bias, weight, points in fives]
-        densities = PlainDensities(graph.edges, graph.n_atoms, cutoff=self.cutoff, knots=self.knots)
-        return _Layout(densities, layers, tables[kind], merged, readout, zero[kind])
+        zero, rows, merged, W, bias, C, readout_rows, readout, weight, *transposed = (
+            w.detach().to(dtype) for w in self.weights
+        )
+        forward = (zero[kind], rows[:, kind], merged, W, bias, C, readout_rows[kind], readout, weight)
+        merged_T, W_T, readout_T = transposed
+        return _Layout(
+            (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
+            tuple(w.contiguous().numpy() for w in forward),
+            tuple(w.contiguous().numpy() for w in (merged_T, W_T, C, readout_T, weight)),
+        )
 
 
 def _merged(schnet: Any) -> list[Tensor]:
-    """Tables, zero of the energies and readout; then tables, bias, weights, control points of each layer."""
-    constant, per_layer = schnet.embedding.weight, []
-    # Of an isolated atom, the activations; of all layers, the weights that act on activations.
-    s_alone: list[Tensor] = []
+    """What `forward` and `backward` read, with rows by species, and at the end transposes."""
+    constant, rows, merged = schnet.embedding.weight, [], []
+    # The weights that act on activations, and of an isolated atom the activations, layer by layer.
     outs: list[Tensor] = []
-    for layer, control_points in zip(schnet.layers, schnet.filters(), strict=True):
+    alone: list[Tensor] = []
+    for layer in schnet.layers:
         inner, _, outer = layer.update
         project = layer.project.weight.T
-        merged = torch.cat([v @ project for v in outs]) if outs else project[:0]
-        points = pad(control_points, (0, 0, 0, max(0, 4 - len(control_points))))
-        per_layer += [constant @ project, merged, inner.bias, inner.weight.T, points]
-        s_alone.append(softplus(inner.bias))
+        rows.append(constant @ project)
+        merged += [v @ project for v in outs]
+        alone.append(softplus(inner.bias, threshold=LINEAR))
         outs.append(outer.weight.T)
         constant = constant + outer.bias - LOG_2 * outer.weight.sum(dim=1)
     first, _, last = schnet.readout
-    tables = constant @ first.weight.T + first.bias
-    merged = torch.cat(outs) @ first.weight.T
+    readout_rows, readout = constant @ first.weight.T + first.bias, torch.stack(outs) @ first.weight.T
     weight = schnet.scale * last.weight[0]
-    zero = -softplus(tables + torch.cat(s_alone) @ merged) @ weight
-    return [tables, merged, weight, zero, *per_layer]
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """One density and its network, with the table looked up for each atom."""
-
-    rows: Tensor
-    merged: Tensor
-    bias: Tensor
-    weight: Tensor
-    control_points: Any
+    hidden = readout_rows + sum(s @ block for s, block in zip(alone, readout, strict=True))
+    zero = -softplus(hidden, threshold=LINEAR) @ weight
+    inner = [layer.update[0] for layer in schnet.layers]
+    W, bias = torch.stack([i.weight.T for i in inner]), torch.stack([i.bias for i in inner])
+    C = torch.stack([pad(points, (0, 0, 0, max(0, 4 - len(points)))) for points in schnet.filters()])
+    blocks = torch.stack(merged) if merged else W[:0]
+    stacks = [zero, torch.stack(rows), blocks, W, bias, C, readout_rows, readout, weight]
+    return [*stacks, blocks.mT, W.mT, readout.mT]
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """The weights for one list of atoms and edges, with the loops over these; the readout comes after the layers."""
+    """The weights for one list of atoms and edges, as the loops read them."""
 
-    densities: PlainDensities
-    layers: list[_Layer]
-    rows: Tensor
-    merged: Tensor
-    weight: Tensor
-    zero: Tensor
+    edges: loops.Arrays
+    forward: loops.Arrays
+    backward: loops.Arrays
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Layers, atoms, channels."""
+        return self.forward[1].shape
+
+    def do(self, loop: Callable[..., None], stages: int, *arrays: Any) -> None:
+        """All stages of a loop, in one call or, where several threads share the work, one after the other."""
+        (pairs, index), (layers, n_atoms, channels) = self.edges, self.shape
+        n_parts = parts(5 * pairs.shape[1] * channels + n_atoms * channels**2 * (layers + 3) // 2)
+        turns = [(0, stages)] if n_parts == 1 else [(n, n + 1) for n in range(stages)]
+        for turn in turns:
+            operators.share_atoms(partial(_part, loop, turn, arrays), index[: n_atoms + 1], n_parts)
 
 
-class _Energies(torch.autograd.Function):
-    """Atom energies from the edges' vectors, with the first derivative written out."""
-
-    @staticmethod
-    def forward(ctx: Any, vectors: Tensor, layout: _Layout) -> Tensor:
-        ctx.layout, ctx.vectors = layout, vectors.detach().contiguous().numpy()
-        ctx.splines = layout.densities.splines(ctx.vectors)
-        n_atoms, channels = layout.layers[0].rows.shape
-        # Before and after the activations, of all layers side by side.
-        ctx.a = vectors.new_empty((n_atoms, len(layout.layers) * channels))
-        s, ctx.projected = torch.empty_like(ctx.a), []
-        for number, layer in enumerate(layout.layers):
-            done, end = number * channels, (number + 1) * channels
-            y = torch.addmm(layer.rows, s[:, :done], layer.merged) if number else layer.rows
-            ctx.projected.append(y.numpy())
-            density = layout.densities.density(ctx.splines, ctx.projected[-1], layer.control_points)
-            a = torch.addmm(layer.bias, torch.from_numpy(density), layer.weight, out=ctx.a[:, done:end])
-            softplus(a, out=s[:, done:end])
-        ctx.hidden = torch.addmm(layout.rows, s, layout.merged)
-        return torch.addmv(layout.zero, softplus(ctx.hidden), layout.weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(
-                "a compiled potential has energies and forces, and a derivative of its forces was asked for. Compiled "
-                "potentials are for use; train, or differentiate twice, the original."
-            )
-        layout, channels = ctx.layout, ctx.projected[0].shape[1]
-        grad_hidden = torch.outer(grad, layout.weight).mul_(ctx.hidden.sigmoid())
-        grad_s, slopes = grad_hidden @ layout.merged.T, ctx.a.sigmoid()
-        grad_splines = None
-        for number in reversed(range(len(layout.layers))):
-            layer, done, end = layout.layers[number], number * channels, (number + 1) * channels
-            grad_a = grad_s[:, done:end] * slopes[:, done:end]
-            found, grad_y = layout.densities.adjoint(
-                (grad_a @ layer.weight.T).numpy(), ctx.splines, ctx.projected[number], layer.control_points
-            )
-            grad_splines = found if grad_splines is None else grad_splines + found
-            if number:
-                grad_s[:, :done].addmm_(torch.from_numpy(grad_y), layer.merged.T)
-        return torch.from_numpy(layout.densities.vectors_gradient(grad_splines, ctx.vectors)), None
+def _part(loop: Callable[..., None], turn: tuple[int, int], arrays: Any, _: int, low: int, high: int) -> None:
+    loop(turn, low, high, *arrays)

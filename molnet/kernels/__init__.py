@@ -2,11 +2,9 @@
 
 from molnet.kernels.density import Neighborhood, spherical_harmonics, spline_basis, spline_centers
 from molnet.kernels.neighborhood import fused_runs, neighbor_density, neighborhood
-from molnet.kernels.plain import PlainDensities
 
 __all__ = [
     "Neighborhood",
-    "PlainDensities",
     "fused_runs",
     "neighbor_density",
     "neighborhood",

@@ -15,6 +15,8 @@ import torch
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
 FAST_MATH = {"reassoc", "contract", "nsz"}
+# A division by zero gives infinity: loops that might raise an error instead aren't vectorized.
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
 
 SMALLEST_PART = 2_000_000
 """As many products take a tenth of a millisecond, several times what it takes to wake a thread."""
@@ -24,19 +26,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code for each combination of types, made when it is first called and kept on disk for later processes.
 
     It is kept beside the source, or in the user's cache folder where that can't be written; where neither can, each
-    process compiles anew.
+    process compiles anew. Changes in other files, whose loops are called, aren't noticed.
     """
     # In tests, a type checker is wrapped around it.
     plain = inspect.unwrap(function)
     try:
-        return numba.njit(nogil=True, fastmath=FAST_MATH, cache=True)(plain)
+        return numba.njit(**OPTIONS, cache=True)(plain)
     except RuntimeError:
-        return numba.njit(nogil=True, fastmath=FAST_MATH)(plain)
+        return numba.njit(**OPTIONS)(plain)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A part of compiled loops; without being inlined, its rows might overlap for all the compiler knows."""
-    return numba.njit(nogil=True, fastmath=FAST_MATH, forceinline=True)(inspect.unwrap(function))
+    return numba.njit(**OPTIONS, forceinline=True)(inspect.unwrap(function))
 
 
 def parts(products: int) -> int:

@@ -84,10 +84,14 @@ def splines(low: int, high: int, grid: Grid, vectors: Array, values: Array, firs
         values[e] = 0
         if first[e] == BEYOND:
             continue
-        s = 1 - t
-        four = (s**3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (3 * (t + t**2 - t**3) + 1) / 6, t**3 / 6)
+        four = spline_values(t)
         for k in range(4 - shift):
             values[e, k + shift] = four[k]
+
+
+@inlined
+def spline_values(t: float) -> tuple[float, float, float, float]:
+    return (1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (3 * (t + t**2 - t**3) + 1) / 6, t**3 / 6
 
 
 @inlined

@@ -16,6 +16,8 @@ from molnet.potential import Potential, SpeciesIndex
 from molnet.units import COULOMB
 
 _REACH = 3.0  # Å
+SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
+"""Shares and rates of the exponentials in φ."""
 
 
 class ZBL(Potential):
@@ -71,11 +73,11 @@ def screened_repulsion(
     r: Float[Tensor, " pairs"], first: Float[Tensor, " pairs"], second: Float[Tensor, " pairs"]
 ) -> Float[Tensor, " pairs"]:
     """Ziegler, Biersack and Littmark's universal potential (eV) of nuclei with these charges (e) at r (Å)."""
-    x = r * (first**0.23 + second**0.23) / 0.46850
-    screening = (
-        0.18175 * torch.exp(-3.19980 * x)
-        + 0.50986 * torch.exp(-0.94229 * x)
-        + 0.28022 * torch.exp(-0.40290 * x)
-        + 0.02817 * torch.exp(-0.20162 * x)
-    )
+    x = r / screening_length(first, second)
+    screening = sum((share * torch.exp(-rate * x) for share, rate in SCREENING), torch.zeros_like(x))
     return COULOMB * first * second / r * screening
+
+
+def screening_length(first: Float[Tensor, " *pairs"], second: Float[Tensor, " *pairs"]) -> Float[Tensor, " *pairs"]:
+    """a (Å) of nuclei with these charges (e)."""
+    return 0.46850 / (first**0.23 + second**0.23)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 
-import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from molnet.deploy import compile
+from molnet.data.neighbors import periodic_cell
+from molnet.deploy import CompiledTerm, Step, compile
+from molnet.deploy.step import Found
 from molnet.evaluation import evaluate
 from molnet.potential import Potential
-from molnet.simulate.skin import SkinList, same_substance
+from molnet.simulate.skin import SkinList, differ, same_substance
 
 
 class Calculator(AseCalculator):
@@ -40,6 +41,8 @@ class Calculator(AseCalculator):
         self.potential = deepcopy(potential).to(dtype).requires_grad_(False).eval()
         self.compiled = compile(self.potential)
         self.neighbors = SkinList(self.potential.cutoff, skin, dtype=dtype, device=self.potential.device)
+        self._step: Step | None = None
+        self._step_of = 0
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What has changed since the last calculation; ASE's own check overlooks the total charge."""
@@ -49,7 +52,7 @@ class Calculator(AseCalculator):
             "positions": (self.atoms.positions, atoms.positions),
             "cell": (self.atoms.cell.array, atoms.cell.array),
         }
-        return [name for name, (one, other) in pairs.items() if not np.abs(one - other).max(initial=0.0) <= tol]
+        return [name for name, (one, other) in pairs.items() if differ(one, other, tol)]
 
     def calculate(
         self,
@@ -73,11 +76,19 @@ class Calculator(AseCalculator):
             self._calculate(self.atoms)
 
     def _calculate(self, atoms: Atoms) -> None:
-        found = evaluate(self.compiled, self.neighbors.graph(atoms))
-        energy, forces = found.energy.item(), found.forces.cpu().double().numpy()
+        energy, forces, stress = self._found(atoms)
         self.results.update(energy=energy, free_energy=energy, forces=forces)
         if atoms.pbc.all():
-            self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress[0].cpu().double().numpy())
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def _found(self, atoms: Atoms) -> Found:
+        if not isinstance(self.compiled, CompiledTerm):
+            found = evaluate(self.compiled, self.neighbors.graph(atoms))
+            return found.energy.item(), found.forces.cpu().double().numpy(), found.stress[0].cpu().double().numpy()
+        self.neighbors.update(atoms)
+        if self._step is None or self._step_of != self.neighbors.builds:
+            self._step, self._step_of = Step(self.compiled, self.neighbors.listed), self.neighbors.builds
+        return self._step(atoms.positions, periodic_cell(atoms))
 
     def _calculate_atom_energies(self, atoms: Atoms) -> None:
         self.potential.refuse_unknown(atoms.numbers.tolist())

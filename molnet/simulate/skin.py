@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,16 @@ import torch
 from ase import Atoms
 from jaxtyping import Float
 from numpy import ndarray
+from numpy.typing import NDArray
 
 from molnet.data.convert import to_graph
 from molnet.data.neighbors import periodic_cell
 from molnet.data.topology import TERMS
 from molnet.graph import Graph
+from molnet.kernels.compiled import compiled
+
+Array = NDArray[Any]
+_READ = ("charge", *TERMS)
 
 
 class SkinList:
@@ -35,29 +41,35 @@ class SkinList:
     which is the skin for a fixed cell. Only differences of w count, so their mean is subtracted. An atom that
     is wrapped back into the cell has moved by a lattice vector: the list is built anew, and is right. So it is
     where atoms have come to the same place, with `to_graph`'s error, unless the skin was longer than their way.
+
+    `listed` is the graph where the list was built, the `builds`-th of them, with edges and shifts that still hold.
     """
 
     def __init__(self, cutoff: float, skin: float, *, dtype: torch.dtype, device: torch.device) -> None:
         self.cutoff, self.skin = cutoff, skin
         self.dtype, self.device = dtype, device
         self.reference: Atoms | None = None
-        self._graph: Graph
+        self.listed: Graph
         self._cell: Float[ndarray, "3 3"]
         self.builds = 0
 
-    def graph(self, atoms: Atoms) -> Graph:
-        """The graph of the structure as it is now; raises as `to_graph` does."""
+    def update(self, atoms: Atoms) -> None:
+        """Build the list anew unless it holds; raises as `to_graph` does."""
         if not self.holds(atoms):
             self.build(atoms)
-        elif not np.array_equal(cell := periodic_cell(atoms), self._cell):
-            self._cell, self._graph = cell, replace(self._graph, cell=self._tensor(cell[None]))
-        return replace(self._graph, positions=self._tensor(atoms.positions))
+
+    def graph(self, atoms: Atoms) -> Graph:
+        """The graph of the structure as it is now; raises as `to_graph` does."""
+        self.update(atoms)
+        if not np.array_equal(cell := periodic_cell(atoms), self._cell):
+            self._cell, self.listed = cell, replace(self.listed, cell=self._tensor(cell[None]))
+        return replace(self.listed, positions=self._tensor(atoms.positions))
 
     def build(self, atoms: Atoms) -> None:
         """Make the list from this structure, whatever was before."""
         self.reference = None
         reach = self.cutoff + self.skin if self.cutoff > 0 else 0.0
-        self._graph = to_graph(atoms, reach).to(self.dtype).to(self.device)
+        self.listed = to_graph(atoms, reach).to(self.dtype).to(self.device)
         self._cell = self._reference_cell = periodic_cell(atoms)
         self.reference = atoms.copy()
         # ASE's copy shares what is in `info`, and lists may change where they are.
@@ -75,16 +87,38 @@ class SkinList:
         if not np.array_equal(cell, self._reference_cell):
             deformation = np.eye(3) + np.linalg.pinv(self._reference_cell) @ (cell - self._reference_cell)
             moved, least = moved @ deformation, np.linalg.svd(deformation, compute_uv=False)[-1]
-        beyond = atoms.positions - moved
-        beyond -= beyond.mean(axis=0)
-        farthest = np.sort(np.sqrt(np.einsum("ij,ij->i", beyond, beyond)))[-2:].sum()
-        return bool(farthest <= least * (self.cutoff + self.skin) - self.cutoff)
+        return bool(_farthest_two(moved, atoms.positions) <= least * (self.cutoff + self.skin) - self.cutoff)
 
     def _tensor(self, array: Float[ndarray, "*shape"]) -> Float[torch.Tensor, "*shape"]:
         return torch.tensor(array, dtype=self.dtype, device=self.device)
 
 
-_READ = ("charge", *TERMS)
+@compiled
+def _farthest_two(before: Array, now: Array) -> float:
+    """|w|₁ + |w|₂ of the two atoms that moved farthest beyond the mean, NaN if any did."""
+    mean, first, second = np.zeros(3), 0.0, 0.0
+    for i in range(len(now)):
+        for a in range(3):
+            mean[a] += (now[i, a] - before[i, a]) / len(now)
+    for i in range(len(now)):
+        squared = 0.0
+        for a in range(3):
+            squared += (now[i, a] - before[i, a] - mean[a]) ** 2
+        if not squared <= first:
+            first, second = squared, first
+        elif squared > second:
+            second = squared
+    return sqrt(first) + sqrt(second)
+
+
+@compiled
+def differ(one: Array, other: Array, tolerance: float) -> bool:
+    """Whether any two numbers differ by more than that."""
+    for i in range(one.shape[0]):
+        for a in range(one.shape[1]):
+            if not abs(one[i, a] - other[i, a]) <= tolerance:
+                return True
+    return False
 
 
 def same_substance(one: Atoms, other: Atoms) -> bool:

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -182,8 +185,8 @@ def test_results_are_kept_until_something_changes():
     atoms = ethanol()
     atoms.calc = Calculator(tiny())
     calls = []
-    forward = atoms.calc.compiled.forward
-    atoms.calc.compiled.forward = lambda graph: calls.append(1) or forward(graph)
+    run = atoms.calc.compiled.run
+    atoms.calc.compiled.run = lambda graph, vectors: calls.append(1) or run(graph, vectors)
     atoms.get_potential_energy(), atoms.get_forces(), atoms.get_potential_energy()
     assert len(calls) == 1
     atoms.positions[0, 0] += 1e-9
@@ -203,3 +206,13 @@ def test_calculate_by_itself_leaves_nothing_of_the_structure_before():
 def test_a_negative_skin_is_refused():
     with pytest.raises(ValueError, match="skin"):
         Calculator(tiny(), skin=-0.1)
+
+
+def test_a_calculator_that_was_used_can_be_copied_and_pickled():
+    atoms = ethanol()
+    atoms.calc = Calculator(tiny())
+    forces = atoms.get_forces()
+    for other in (copy.deepcopy(atoms.calc), pickle.loads(pickle.dumps(atoms.calc))):
+        atoms.calc = other
+        other.reset()
+        assert np.array_equal(atoms.get_forces(), forces)
