@@ -9,13 +9,10 @@ from molnet.features.geometry import (
     DihedralCosSin,
     Joined,
     PairDistances,
-    angles,
-    dihedral_cos_sin,
-    dihedrals,
-    distances,
 )
 from molnet.features.radial import G1, G2, G3, AniRadial
 from molnet.features.symmetry import Block, SymmetryFunctions
+from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
 __all__ = [
     "G1",

@@ -1,6 +1,7 @@
 """Networks: one architecture, one file."""
 
 from molnet.models.bpnn import BPNN
+from molnet.models.cgnet import CGnet
 from molnet.models.schnet import SchNet
 
-__all__ = ["BPNN", "SchNet"]
+__all__ = ["BPNN", "CGnet", "SchNet"]
