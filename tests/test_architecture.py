@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"units", "suggest", "files", "graph", "kernels", "nn"},
-    {"data", "potential", "evaluation"},
+    {"data", "kept", "potential", "evaluation"},
     {"features", "priors", "models", "coarse"},
     {"checkpoint"},
     {"deploy"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import mdtraj
@@ -76,24 +76,13 @@ class Molecule:
 
     def graph(self, positions: Float[Tensor, "frames beads 3"], *, cutoff: float = 0.0) -> Graph:
         """All conformations (Å) as one batch; with a cutoff, each with all its pairs, however long."""
-        frames, n = positions.shape[:2]
-        pairs = self._pairs if cutoff > 0 else self._pairs[:, :0]
-        start = n * torch.arange(frames)
-
-        def repeated(columns: Int[Tensor, "k n"]) -> Int[Tensor, "k all"]:
-            return (columns.unsqueeze(1) + start.unsqueeze(1)).flatten(1)
-
-        edges = repeated(pairs)
+        frames = positions.shape[0]
         return Graph(
             positions=positions.reshape(-1, 3),
-            species=torch.tensor(self.species).repeat(frames),
-            graph_index=torch.arange(frames).repeat_interleave(n),
             cell=positions.new_zeros((frames, 3, 3)),
             total_charge=positions.new_zeros(frames),
             reach=positions.new_full((frames,), torch.inf if cutoff > 0 else 0.0),
-            edges=edges,
-            shifts=positions.new_zeros((edges.shape[1], 3)),
-            **{name: repeated(self._columns(name)) for name in TERMS},
+            **_replicated(self, frames, cutoff > 0, positions.dtype),
         )
 
     def atoms(self, positions: Float[np.ndarray, "beads 3"]) -> Atoms:
@@ -132,3 +121,22 @@ class Molecule:
 
     def _columns(self, name: str) -> Int[Tensor, "k n"]:
         return torch.tensor(getattr(self, name), dtype=torch.long).reshape(-1, TERMS[name]).T
+
+
+@lru_cache(maxsize=8)
+def _replicated(molecule: Molecule, frames: int, with_pairs: bool, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What so many frames of a molecule have in common: the same tensors for batches of the same size."""
+    n = len(molecule)
+    start = n * torch.arange(frames)
+
+    def repeated(columns: Int[Tensor, "k n"]) -> Int[Tensor, "k all"]:
+        return (columns.unsqueeze(1) + start.unsqueeze(1)).flatten(1)
+
+    pairs = molecule._pairs if with_pairs else molecule._pairs[:, :0]
+    return {
+        "species": torch.tensor(molecule.species).repeat(frames),
+        "graph_index": torch.arange(frames).repeat_interleave(n),
+        "edges": repeated(pairs),
+        "shifts": torch.zeros((frames * pairs.shape[1], 3), dtype=dtype),
+        **{name: repeated(molecule._columns(name)) for name in TERMS},
+    }

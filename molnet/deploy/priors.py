@@ -12,9 +12,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from molnet.deploy.kept import Kept
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
+from molnet.kept import Kept
 from molnet.kernels.compiled import compiled
 from molnet.priors import ZBL, AtomEnergies
 from molnet.priors.zbl import SCREENING, screening_length

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
 from molnet.deploy import schnet_loops as loops
-from molnet.deploy.kept import Kept
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
+from molnet.kept import Kept
 from molnet.kernels import operators
 from molnet.kernels.compiled import parts
 from molnet.models.schnet import LINEAR, LOG_2, SchNet

@@ -58,7 +58,7 @@ def _add(out: Array, i: int, factor: Any, x: Any) -> None:
     out[i, 2] += factor * x[2]
 
 
-@inlined
+@compiled
 def _angle_slopes(u: Any, v: Any) -> Any:
     """∂θ/∂u and ∂θ/∂v of the angle between u and v."""
     n = _cross(u, v)
@@ -69,7 +69,7 @@ def _angle_slopes(u: Any, v: Any) -> Any:
     return _times(1 / (_dot(u, u) * size), _cross(u, n)), _times(1 / (_dot(v, v) * size), _cross(n, v))
 
 
-@inlined
+@compiled
 def _cosine_sine(b1: Any, b2: Any, b3: Any) -> Any:
     n1, n2 = _cross(b1, b2), _cross(b2, b3)
     x, y = _dot(n1, n2), sqrt(_dot(b2, b2)) * _dot(b1, n2)
@@ -79,7 +79,7 @@ def _cosine_sine(b1: Any, b2: Any, b3: Any) -> Any:
     return x / size, y / size
 
 
-@inlined
+@compiled
 def _dihedral_slopes(b1: Any, b2: Any, b3: Any) -> Any:
     """∂φ/∂r of the first three atoms; that of the last is minus their sum. Blondel & Karplus, eq. 27."""
     n1, n2 = _cross(b1, b2), _cross(b2, b3)

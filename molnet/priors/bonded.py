@@ -15,6 +15,7 @@ from torch import Tensor
 from molnet.data.conformations import Conformations
 from molnet.data.topology import TERMS
 from molnet.graph import Graph
+from molnet.kept import Kept
 from molnet.kernels.internal import InternalCoordinates
 from molnet.potential import Potential
 from molnet.priors.inversion import harmonic, periodic
@@ -37,6 +38,7 @@ class HarmonicBonds(Potential):
         self.types, self.stiffness, self.lengths = _rows(types), tuple(stiffness), tuple(lengths)
         self.index = TypeIndex(types, 2, "bond")
         self.register_buffer("table", _table(self.types, self.stiffness, self.lengths), persistent=False)
+        self._rows = Kept(self._look_up, fields=("species", "bonds"))
 
     @classmethod
     def fit(cls, conformations: Conformations) -> HarmonicBonds:
@@ -50,7 +52,12 @@ class HarmonicBonds(Potential):
         return fitted
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _harmonic("bonds", graph, self.index, self.table)
+        stiffness, middle = self._rows.of(graph, graph.positions.dtype).unbind(1)
+        q = _coordinates("bonds", graph).squeeze(0)
+        return shared(0.5 * stiffness * (q - middle).square(), graph.bonds, graph.n_atoms)
+
+    def _look_up(self, graph: Graph, dtype: torch.dtype) -> Tensor:
+        return self.table.to(dtype).index_select(0, self.index(graph.species, graph.bonds))
 
     def profile(self, types: Sequence[int], r: Float[ndarray, " points"]) -> Float[ndarray, " points"]:
         """The energy (eV) of a bond of these types at r (Å)."""
@@ -76,6 +83,7 @@ class HarmonicAngles(Potential):
         self.types, self.stiffness, self.angles = _rows(types), tuple(stiffness), tuple(angles)
         self.index = TypeIndex(types, 3, "angle")
         self.register_buffer("table", _table(self.types, self.stiffness, self.angles), persistent=False)
+        self._rows = Kept(self._look_up, fields=("species", "angles"))
 
     @classmethod
     def fit(cls, conformations: Conformations) -> HarmonicAngles:
@@ -89,7 +97,12 @@ class HarmonicAngles(Potential):
         return fitted
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _harmonic("angles", graph, self.index, self.table)
+        stiffness, middle = self._rows.of(graph, graph.positions.dtype).unbind(1)
+        q = _coordinates("angles", graph).squeeze(0)
+        return shared(0.5 * stiffness * (q - middle).square(), graph.angles, graph.n_atoms)
+
+    def _look_up(self, graph: Graph, dtype: torch.dtype) -> Tensor:
+        return self.table.to(dtype).index_select(0, self.index(graph.species, graph.angles))
 
     def profile(self, types: Sequence[int], theta: Float[ndarray, " points"]) -> Float[ndarray, " points"]:
         """The energy (eV) of an angle of these types at θ (rad)."""
@@ -119,6 +132,7 @@ class PeriodicDihedrals(Potential):
             raise ValueError(f"rows of coefficients have {sorted(lengths)} numbers; expected all of one length.")
         self.index = TypeIndex(types, 4, "dihedral")
         self.register_buffer("table", _table(self.types, self.cosines, self.sines), persistent=False)
+        self._rows = Kept(self._look_up, fields=("species", "dihedrals"))
 
     @classmethod
     def fit(cls, conformations: Conformations, *, terms: int = 4) -> PeriodicDihedrals:
@@ -131,11 +145,13 @@ class PeriodicDihedrals(Potential):
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
         cosine, sine = _coordinates("dihedrals", graph).view(-1, 2).unbind(1)
-        table = self.table.to(cosine.dtype).index_select(0, self.index(graph.species, graph.dihedrals))
-        a, b = table.unbind(1)
+        a, b = self._rows.of(graph, cosine.dtype).unbind(1)
         n = torch.arange(1, a.shape[1] + 1, dtype=cosine.dtype, device=cosine.device)
         phase = torch.atan2(sine, cosine).unsqueeze(1) * n
         return shared((a * phase.cos() + b * phase.sin()).sum(1), graph.dihedrals, graph.n_atoms)
+
+    def _look_up(self, graph: Graph, dtype: torch.dtype) -> Tensor:
+        return self.table.to(dtype).index_select(0, self.index(graph.species, graph.dihedrals))
 
     def profile(self, types: Sequence[int], phi: Float[ndarray, " points"]) -> Float[ndarray, " points"]:
         """The energy (eV) of a dihedral of these types at φ (rad)."""
@@ -148,13 +164,6 @@ class PeriodicDihedrals(Potential):
         for n in range(len(self.cosines[0])):
             columns |= {f"a{n + 1} (eV)": [row[n] for row in self.cosines], f"b{n + 1}": [row[n] for row in self.sines]}
         return fit_table("Periodic dihedrals", self.types, columns, self.provenance)
-
-
-def _harmonic(name: str, graph: Graph, index: TypeIndex, table: Tensor) -> Float[Tensor, " atoms"]:
-    terms = getattr(graph, name)
-    stiffness, middle = table.to(graph.positions.dtype).index_select(0, index(graph.species, terms)).unbind(1)
-    q = _coordinates(name, graph).squeeze(0)
-    return shared(0.5 * stiffness * (q - middle).square(), terms, graph.n_atoms)
 
 
 def _coordinates(name: str, graph: Graph) -> Float[Tensor, "1 coordinates"]:

@@ -18,6 +18,7 @@ from molnet.data.molecule import Molecule
 from molnet.data.topology import TERMS
 from molnet.features.statistics import all_pairs, internal_coordinates
 from molnet.graph import Graph
+from molnet.kept import Kept
 from molnet.potential import Potential
 from molnet.priors.samples import by_types, fit_table, provenance
 from molnet.priors.types import TypeIndex
@@ -51,6 +52,7 @@ class Repulsion(Potential):
         self.cutoff, self.exponent = cutoff, exponent
         self.index = TypeIndex(types, 2, "pair")
         self.register_buffer("table", torch.tensor(self.sigmas, dtype=torch.float64), persistent=False)
+        self._free = Kept(self._free_edges, fields=("species", "edges", *TERMS))
 
     @classmethod
     def fit(cls, conformations: Conformations, *, exponent: int = 6) -> Repulsion:
@@ -71,12 +73,17 @@ class Repulsion(Potential):
         return fitted
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        close = ((graph.distances < self.cutoff) & ~connected(graph)).nonzero().squeeze(1)
-        pairs = graph.edges.index_select(1, close)
-        r = graph.distances.index_select(0, close)
-        sigma = self.table.to(r.dtype).index_select(0, self.index(graph.species, pairs))
-        energies = 0.5 * (sigma / r) ** self.exponent * envelope(r / self.cutoff)
+        free, sigmas = self._free.of(graph, graph.positions.dtype)
+        r, pairs = graph.distances.index_select(0, free), graph.edges.index_select(1, free)
+        u = (r / self.cutoff).clamp(max=1.0)
+        energies = 0.5 * (sigmas / r) ** self.exponent * envelope(u)
         return energies.new_zeros(graph.n_atoms).index_add(0, pairs[0], energies)
+
+    def _free_edges(self, graph: Graph, dtype: torch.dtype) -> tuple[Int[Tensor, " free"], Float[Tensor, " free"]]:
+        """The edges that repel, and the σ of each."""
+        free = (~connected(graph)).nonzero().squeeze(1)
+        places = self.index(graph.species, graph.edges.index_select(1, free))
+        return free, self.table.to(dtype).index_select(0, places)
 
     def profile(self, types: Sequence[int], r: Float[ndarray, " points"]) -> Float[ndarray, " points"]:
         """The energy (eV) of a pair of these types at r (Å)."""
