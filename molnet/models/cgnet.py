@@ -100,6 +100,11 @@ class CGnet(Potential):
         energies = self.network((features - self.mean) * self.inverse)
         return (self.scale / n * energies).expand(-1, n).reshape(-1)
 
+    def layers(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The weights, with a row for each input, and the biases of all layers."""
+        stacked = self.network.network
+        return [w.squeeze(0) for w in stacked.weights], [b.squeeze(0) for b in stacked.biases]
+
     def _refuse_others(self, graph: Graph) -> None:
         """Raise ValueError unless the graph holds replicas of the molecule and no cell."""
         shape = (graph.n_graphs, len(self.beads))

@@ -1,0 +1,175 @@
+"""Priors of beads and CGnet for use: all internal coordinates once, and no autograd.
+
+An `InternalTerm` is to positions what a compiled term is to the vectors of edges:
+
+    energies, pullback = term.run(graph, positions)
+    d_positions = pullback(d_energies)
+
+- Of the graph it reads species, graph_index and the topology, never positions or edges. What follows from these is made
+  by `Kept`, once for the same tensors. The graph holds replicas of one molecule, in no cell.
+- `positions` are contiguous, in the precision of the term. Energies and their derivatives are in float64, the
+  derivatives with respect to positions in the precision of these.
+- Results are new arrays; a pullback stays right after other runs and may be called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from molnet.deploy import internal_loops
+from molnet.deploy.internal_layout import COMPILED, Layout, laid_out
+from molnet.graph import Graph
+from molnet.kept import Kept
+from molnet.kernels import coordinates, fused_runs
+from molnet.kernels.compiled import share
+from molnet.models import CGnet
+from molnet.potential import Potential, Sum
+
+Pullback = Callable[[Float64[ndarray, " atoms"]], Float[ndarray, "atoms 3"]]
+
+
+def compile_internal(potential: Potential) -> Potential:
+    """The same potential for energies and forces of molecules without a cell, with fewer operations a step.
+
+    The priors of bonds, angles, dihedrals and repulsion, and CGnet, become one `InternalTerm`, with the weights that
+    they have now; other terms of a sum stay as they are, and so does everything where no fused loops run.
+    """
+    terms: list[Any] = list(potential.terms) if isinstance(potential, Sum) else [potential]
+    known = [term for term in terms if isinstance(term, COMPILED)]
+    if not known or not fused_runs(potential.device, potential.dtype):
+        return potential
+    made = InternalTerm(known, potential.dtype)
+    others = [term for term in terms if not isinstance(term, COMPILED)]
+    compiled: Potential = Sum([made, *others]) if others else made
+    compiled.provenance = potential.provenance
+    return compiled.train(potential.training)
+
+
+class InternalTerm(Potential):
+    """E_i of several potentials of internal coordinates, with its first derivative and no other."""
+
+    def __init__(self, originals: Sequence[Potential], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.species = Sum(originals).species
+        self.originals = nn.ModuleList(originals)
+        self.networks = nn.ModuleList(_Network(term, dtype) for term in originals if isinstance(term, CGnet))
+        self.register_buffer("_precision", torch.zeros((), dtype=dtype), persistent=False)
+        self._layout = Kept(self._lay_out, fields=("species", "graph_index", "bonds", "angles", "dihedrals"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._precision.dtype
+
+    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        return _Energies.apply(graph.positions, self, graph)
+
+    def run(self, graph: Graph, positions: Float[ndarray, "atoms 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
+        """Atom energies (eV), and what takes ∂L/∂E_i back to ∂L/∂r_i."""
+        layout = self._layout.of(graph, self.dtype)
+        x = positions.reshape(layout.structures, layout.beads, 3)
+        values = np.empty((layout.structures, layout.width), x.dtype)
+        energies, slopes = np.zeros(x.shape[:2]), np.empty((len(x), len(layout.columns)))
+        tables = (layout.columns, layout.members, *layout.tables)
+
+        def run(_: int, low: int, high: int) -> None:
+            coordinates.values(low, high, x, *layout.terms, values)
+            internal_loops.energies(low, high, values, *tables, energies, slopes)
+
+        share(run, layout.bounds)
+        gradients = []
+        for network, columns in zip(self.networks, layout.features, strict=True):
+            found, gradient = network(torch.from_numpy(values if columns is None else values[:, columns]))
+            energies += found.double().numpy()[:, None] / layout.beads
+            gradients.append((columns, gradient.numpy()))
+        return energies.reshape(-1), _Pullback(layout, x, values, slopes, gradients)
+
+    def _lay_out(self, graph: Graph, _: torch.dtype) -> Layout:
+        return laid_out(graph, list(self.originals))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pullback:
+    layout: Layout
+    positions: Any
+    values: Any
+    slopes: Any
+    gradients: list[Any]
+
+    def __call__(self, d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "atoms 3"]:
+        layout, out = self.layout, np.empty_like(self.positions)
+        d_energies = d_energies.reshape(out.shape[:2])
+        d_values = self._of_networks(d_energies)
+        tables = (layout.columns, layout.members, *layout.periodic_range)
+
+        def run(_: int, low: int, high: int) -> None:
+            internal_loops.weigh(low, high, self.slopes, d_energies, self.values, *tables, d_values)
+            coordinates.pullback(low, high, d_values, self.positions, *layout.terms, out)
+
+        share(run, layout.bounds)
+        return out.reshape(-1, 3)
+
+    def _of_networks(self, d_energies: Float64[ndarray, "structures beads"]) -> Float[ndarray, "structures values"]:
+        weights = d_energies.mean(axis=1, keepdims=True).astype(self.values.dtype)
+        d_values = np.zeros_like(self.values)
+        for columns, gradient in self.gradients:
+            if columns is None:
+                d_values += weights * gradient
+            else:
+                d_values[:, columns] += weights * gradient
+        return d_values
+
+
+class _Network(nn.Module):
+    """A CGnet's energy and its gradient with respect to the features, with its present weights."""
+
+    def __init__(self, net: CGnet, dtype: torch.dtype) -> None:
+        super().__init__()
+        with torch.no_grad():
+            weights, biases = ([w.double() for w in each] for each in net.layers())
+            weights[0] = net.inverse.double().unsqueeze(1) * weights[0]
+            weights[-1], biases[-1] = net.scale * weights[-1], net.scale * biases[-1]
+        self.mean = nn.Parameter(net.mean.to(dtype).clone(), False)
+        self.weights, self.biases = (
+            nn.ParameterList(nn.Parameter(w.to(dtype).contiguous(), False) for w in each) for each in (weights, biases)
+        )
+
+    def forward(self, features: Float[Tensor, "structures features"]) -> tuple[Tensor, Tensor]:
+        *hidden, last = zip(self.weights, self.biases, strict=True)
+        with torch.no_grad():
+            y, activations = features - self.mean, []
+            for weight, bias in hidden:
+                y = torch.addmm(bias, y, weight).tanh_()
+                activations.append(y)
+            energy = torch.addmm(last[1], y, last[0]).squeeze(1)
+            gradient = last[0].T.expand(y.shape[0], -1)
+            for (weight, _), activation in zip(reversed(hidden), reversed(activations), strict=True):
+                gradient = torch.ops.aten.tanh_backward(gradient, activation) @ weight.T
+        return energy, gradient
+
+
+class _Energies(torch.autograd.Function):
+    """A run of an internal term, as autograd sees it."""
+
+    @staticmethod
+    def forward(ctx: Any, positions: Tensor, term: InternalTerm, graph: Graph) -> Tensor:
+        energies, ctx.pullback = term.run(graph, positions.detach().contiguous().numpy())
+        return torch.from_numpy(energies)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "a compiled potential has energies and forces, and a derivative of its forces was asked for. Compiled "
+                "potentials are for use; train, or differentiate twice, the original."
+            )
+        return torch.from_numpy(ctx.pullback(grad.contiguous().numpy())), None, None
+
+
