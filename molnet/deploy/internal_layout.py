@@ -141,7 +141,7 @@ def _rows(potential: Any, molecule: Molecule) -> list[_Row]:
     places = [potential.index.place([molecule.species[bead] for bead in term]) for term in terms]
     if isinstance(potential, Repulsion):
         kind, shape = 2, (1 / potential.cutoff, potential.exponent)
-        table = [(sigma, *shape) for sigma in potential.sigmas]
+        table = [(sigma, *shape) for sigma in potential.table.tolist()]
     else:
         kind, table = int(isinstance(potential, PeriodicDihedrals)), potential.table.double().numpy()
     return [_Row(kind, tuple(term), table[place]) for term, place in zip(terms, places, strict=True)]

@@ -11,6 +11,7 @@ from molnet.features.geometry import (
     PairDistances,
 )
 from molnet.features.radial import G1, G2, G3, AniRadial
+from molnet.features.statistics import FeatureStatistics, feature_statistics
 from molnet.features.symmetry import Block, SymmetryFunctions
 from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
@@ -29,6 +30,7 @@ __all__ = [
     "CutoffFunction",
     "DihedralAngles",
     "DihedralCosSin",
+    "FeatureStatistics",
     "Joined",
     "PairDistances",
     "PolynomialCutoff",
@@ -38,4 +40,5 @@ __all__ = [
     "dihedral_cos_sin",
     "dihedrals",
     "distances",
+    "feature_statistics",
 ]

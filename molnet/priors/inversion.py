@@ -86,7 +86,7 @@ def maximum_likelihood(
 
 
 def peaks(samples: Float[ndarray, " samples"], *, depth: float = 0.2, deviations: float = 6.0) -> list[float]:
-    """Where the density of the samples has peaks that are real, in rising order.
+    """Where the density of the samples has peaks that are real: the highest, and others, in rising order.
 
     The density is a histogram smoothed by Gaussians of Silverman's width h. Between two peaks it has to fall by the
     fraction `depth` of the lower one, and by so many standard deviations √[p/(2√π N h)] of it.
@@ -106,4 +106,5 @@ def peaks(samples: Float[ndarray, " samples"], *, depth: float = 0.2, deviations
     height = density[places - 1]
     noise = np.sqrt(height / (2 * np.sqrt(np.pi) * len(samples) * h))
     real = (found["prominences"] > depth * height) & (found["prominences"] > deviations * noise)
+    real |= height == height.max()
     return [float(edges[place - 1] + h / 16) for place in places[real]]
