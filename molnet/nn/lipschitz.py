@@ -20,7 +20,7 @@ def bound_weights(module: nn.Module, bound: float) -> None:
         raise ValueError(f"the bound of spectral norms is {bound}; expected a positive number.")
     with torch.no_grad():
         for weight in module.parameters():
-            if weight.ndim >= 2 and min(weight.shape[-2:]) > 1 and weight.requires_grad:
+            if weight.requires_grad and weight.ndim >= 2 and weight.shape[-2] > 1:
                 size = torch.linalg.matrix_norm(weight, ord=2, keepdim=True)
                 weight.div_((size / bound).clamp(min=1))
 

@@ -1,5 +1,6 @@
 """Fitting: the loop, which knows no potentials, and what builds its batches and loss for one."""
 
+from molnet.train.conformations import fit_conformations
 from molnet.train.loop import History, Mean, NonFinite
 from molnet.train.loss import Absolute, Huber, Loss, Squared
 from molnet.train.potentials import BrokenFrames, fit, loss_for
@@ -19,5 +20,6 @@ __all__ = [
     "Recipe",
     "Squared",
     "fit",
+    "fit_conformations",
     "loss_for",
 ]
