@@ -1,4 +1,4 @@
-"""What follows from the atoms, edges and terms of a graph alone, made once for as long as they stay the same tensors."""
+"""What follows from some fields of a graph alone, made once for as long as they stay the same tensors."""
 
 from __future__ import annotations
 

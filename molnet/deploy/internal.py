@@ -5,8 +5,8 @@ An `InternalTerm` is to positions what a compiled term is to the vectors of edge
     energies, pullback = term.run(graph, positions)
     d_positions = pullback(d_energies)
 
-- Of the graph it reads species, graph_index and the topology, never positions or edges. What follows from these is made
-  by `Kept`, once for the same tensors. The graph holds replicas of one molecule, in no cell.
+- Of the graph it reads species, graph_index and the topology, never edges. What follows from these is made by `Kept`,
+  once for the same tensors, and compared with the original then. The graph holds replicas of one molecule, in no cell.
 - `positions` are contiguous, in the precision of the term. Energies and their derivatives are in float64, the
   derivatives with respect to positions in the precision of these.
 - Results are new arrays; a pullback stays right after other runs and may be called again.
@@ -25,13 +25,17 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from molnet.deploy import internal_loops
-from molnet.deploy.internal_layout import COMPILED, Layout, laid_out
+from molnet.deploy.compilation import TOLERANCE, CompilationError
+from molnet.deploy.internal_layout import COMPILED, Layout, laid_out, one_molecule
+from molnet.evaluation import evaluate
 from molnet.graph import Graph
 from molnet.kept import Kept
 from molnet.kernels import coordinates, fused_runs
 from molnet.kernels.compiled import share
 from molnet.models import CGnet
 from molnet.potential import Potential, Sum
+
+_DISTORTION = 0.1  # Å
 
 Pullback = Callable[[Float64[ndarray, " atoms"]], Float[ndarray, "atoms 3"]]
 
@@ -56,32 +60,36 @@ def compile_internal(potential: Potential) -> Potential:
 class InternalTerm(Potential):
     """E_i of several potentials of internal coordinates, with its first derivative and no other."""
 
+    precision: Tensor
+
     def __init__(self, originals: Sequence[Potential], dtype: torch.dtype) -> None:
         super().__init__()
         self.species = Sum(originals).species
-        self.originals = nn.ModuleList(originals)
+        self.originals: Any = nn.ModuleList(originals)
         self.networks = nn.ModuleList(_Network(term, dtype) for term in originals if isinstance(term, CGnet))
-        self.register_buffer("_precision", torch.zeros((), dtype=dtype), persistent=False)
+        self.register_buffer("precision", torch.zeros((), dtype=dtype), persistent=False)
         self._layout = Kept(self._lay_out, fields=("species", "graph_index", "bonds", "angles", "dihedrals"))
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._precision.dtype
+        return self.precision.dtype
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
         return _Energies.apply(graph.positions, self, graph)
 
     def run(self, graph: Graph, positions: Float[ndarray, "atoms 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         """Atom energies (eV), and what takes ∂L/∂E_i back to ∂L/∂r_i."""
-        layout = self._layout.of(graph, self.dtype)
+        return self._run(self._layout.of(graph, self.dtype), positions)
+
+    def _run(self, layout: Layout, positions: Float[ndarray, "atoms 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         x = positions.reshape(layout.structures, layout.beads, 3)
         values = np.empty((layout.structures, layout.width), x.dtype)
         energies, slopes = np.zeros(x.shape[:2]), np.empty((len(x), len(layout.columns)))
-        tables = (layout.columns, layout.members, *layout.tables)
+        terms = (layout.columns, layout.members)
 
         def run(_: int, low: int, high: int) -> None:
             coordinates.values(low, high, x, *layout.terms, values)
-            internal_loops.energies(low, high, values, *tables, energies, slopes)
+            internal_loops.energies(low, high, values, terms, layout.tables, energies, slopes)
 
         share(run, layout.bounds)
         gradients = []
@@ -92,7 +100,31 @@ class InternalTerm(Potential):
         return energies.reshape(-1), _Pullback(layout, x, values, slopes, gradients)
 
     def _lay_out(self, graph: Graph, _: torch.dtype) -> Layout:
-        return laid_out(graph, list(self.originals))
+        layout = laid_out(graph, list(self.originals))
+        self._compare(graph)
+        return layout
+
+    def _compare(self, graph: Graph) -> None:
+        """Raise CompilationError unless energy and forces are the original's on a distorted molecule of the graph's."""
+        molecule, _ = one_molecule(graph)
+        original = Sum(self.originals)
+        x = graph.positions[: len(molecule)].detach().nan_to_num().double().cpu().numpy()
+        x = torch.from_numpy(x + np.random.default_rng(0).normal(scale=_DISTORTION, size=x.shape)).to(self.dtype)
+        one = molecule.graph(x.unsqueeze(0), cutoff=original.cutoff)
+        expected = evaluate(original, one)
+        energies, pullback = self._run(laid_out(one, list(self.originals)), x.numpy())
+        pairs = {
+            "energy": (energies.sum(keepdims=True), expected.energy),
+            "forces": (-pullback(np.ones_like(energies)), expected.forces),
+        }
+        for name, (found, right) in pairs.items():
+            scale, difference = max(float(right.abs().max()), 0.1), np.abs(found - right.numpy()).max()
+            if not difference <= TOLERANCE[self.dtype] * scale:
+                raise CompilationError(
+                    f"the compiled potential differs from the original in its {name}, by up to {difference:.2g} where "
+                    f"the largest is {scale:.2g}; expected a relative {TOLERANCE[self.dtype]:g}. Set the environment "
+                    "variable MOLNET_KERNELS=reference to go on without it, and report it, please."
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +139,12 @@ class _Pullback:
         layout, out = self.layout, np.empty_like(self.positions)
         d_energies = d_energies.reshape(out.shape[:2])
         d_values = self._of_networks(d_energies)
-        tables = (layout.columns, layout.members, *layout.periodic_range)
+        terms = (layout.columns, layout.members)
 
         def run(_: int, low: int, high: int) -> None:
-            internal_loops.weigh(low, high, self.slopes, d_energies, self.values, *tables, d_values)
+            internal_loops.weigh(
+                low, high, self.slopes, d_energies, self.values, terms, layout.periodic_range, d_values
+            )
             coordinates.pullback(low, high, d_values, self.positions, *layout.terms, out)
 
         share(run, layout.bounds)
@@ -171,5 +205,3 @@ class _Energies(torch.autograd.Function):
                 "potentials are for use; train, or differentiate twice, the original."
             )
         return torch.from_numpy(ctx.pullback(grad.contiguous().numpy())), None, None
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +77,17 @@ def laid_out(graph: Graph, potentials: Sequence[Potential]) -> Layout:
     return Layout(
         structures=structures,
         beads=len(molecule),
-        terms=tuple(np.array(list(each), np.int64).reshape(-1, k) for each, k in zip(places, (2, 3, 4), strict=True)),
+        terms=(_array(places[0], 2), _array(places[1], 3), _array(places[2], 4)),
         columns=np.array([column(row.members) for row in rows], np.int64),
-        members=np.array([(*row.members, -1, -1)[:4] for row in rows], np.int64).reshape(-1, 4),
+        members=_array([(*row.members, -1, -1)[:4] for row in rows], 4),
         tables=_tables(rows),
         features=[_features(net, column, width) for net in potentials if isinstance(net, CGnet)],
         bounds=[structures * part // n_parts for part in range(n_parts + 1)],
     )
+
+
+def _array(terms: Iterable[Sequence[int]], k: int) -> Array:
+    return np.array(list(terms), np.int64).reshape(-1, k)
 
 
 def one_molecule(graph: Graph) -> tuple[Molecule, int]:

@@ -18,19 +18,17 @@ def energies(
     low: int,
     high: int,
     values: Array,
-    columns: Array,
-    members: Array,
-    harmonic: Array,
-    periodic: Array,
-    repulsive: Array,
+    terms: tuple[Array, Array],
+    tables: tuple[Array, Array, Array],
     out: Array,
     slopes: Array,
 ) -> None:
     """Adds the terms' energies to atoms in equal parts, and writes ∂E/∂q, of dihedrals ∂E/∂φ.
 
-    The first terms are harmonic with k and q₀, then periodic with a_n and b_n, then repulsive with σ, 1/R and p. Of
+    Terms are the columns of their values and their atoms. The first are harmonic with k and q₀, then periodic with a_n and b_n, then repulsive with σ, 1/R and p. Of
     the atoms, those below zero don't count.
     """
+    (columns, members), (harmonic, periodic, repulsive) = terms, tables
     n_harmonic, n_periodic = harmonic.shape[0], periodic.shape[0]
     for s in range(low, high):
         for t in range(columns.shape[0]):
@@ -71,13 +69,12 @@ def weigh(
     slopes: Array,
     d_energies: Array,
     values: Array,
-    columns: Array,
-    members: Array,
-    first_periodic: int,
-    last_periodic: int,
+    terms: tuple[Array, Array],
+    periodic: tuple[int, int],
     out: Array,
 ) -> None:
     """Adds to ∂L/∂values what the terms give, with the mean ∂L/∂E of their atoms."""
+    columns, members = terms
     for s in range(low, high):
         for t in range(columns.shape[0]):
             size, weight, column = 0, 0.0, columns[t]
@@ -86,7 +83,7 @@ def weigh(
                     size += 1
                     weight += d_energies[s, members[t, m]]
             slope = slopes[s, t] * weight / size
-            if first_periodic <= t < last_periodic:
+            if periodic[0] <= t < periodic[1]:
                 out[s, column] -= slope * values[s, column + 1]
                 out[s, column + 1] += slope * values[s, column]
             else:

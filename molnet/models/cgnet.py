@@ -61,8 +61,8 @@ class CGnet(Potential):
         width = len(self.pairs) + len(self.angles) + 2 * len(self.dihedrals)
         if not width or [len(row) for row in self.normalization] != [2] * width:
             raise ValueError(
-                f"there are {width} features and {len(self.normalization)} rows of normalization; expected a mean and a "
-                "standard deviation for each, and one feature at least."
+                f"there are {width} features and {len(self.normalization)} rows of normalization; expected a mean and "
+                "a standard deviation for each, and one feature at least."
             )
         self.register_buffer("types", torch.tensor(self.beads), persistent=False)
         self.coordinates = _Coordinates(self.pairs, self.angles, self.dihedrals)
@@ -83,15 +83,19 @@ class CGnet(Potential):
     ) -> CGnet:
         """An untrained CGnet of all pairs, angles and dihedrals of a molecule, or of some of these; kT as scale."""
         molecule = conformations.molecule
-        every = {"pairs": all_pairs(molecule), "angles": molecule.angles, "dihedrals": molecule.dihedrals}
+        every: dict[str, Terms] = {
+            "pairs": all_pairs(molecule),
+            "angles": molecule.angles,
+            "dihedrals": molecule.dihedrals,
+        }
         if unknown := set(features) - set(every):
             raise ValueError(f"features are {', '.join(every)}; found {', '.join(sorted(unknown))}.")
-        chosen = {name: terms if name in features else () for name, terms in every.items()}
-        found = feature_statistics(conformations, **chosen)
+        pairs, angles, dihedrals = (terms if name in features else () for name, terms in every.items())
+        found = feature_statistics(conformations, pairs=pairs, angles=angles, dihedrals=dihedrals)
         widths = found.std.clip(min=_NARROWEST)
         normalization = list(zip(found.mean.tolist(), widths.tolist(), strict=True))
         scale = KB * conformations.temperature
-        return cls(molecule.species, *chosen.values(), normalization, hidden=hidden, scale=scale, seed=seed)
+        return cls(molecule.species, pairs, angles, dihedrals, normalization, hidden=hidden, scale=scale, seed=seed)
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
         self._refuse_others(graph)
@@ -122,6 +126,10 @@ class CGnet(Potential):
 
 class _Coordinates(nn.Module):
     """The internal coordinates of a molecule, with its terms on the device of the model."""
+
+    pairs: Tensor
+    angles: Tensor
+    dihedrals: Tensor
 
     def __init__(self, pairs: Terms, angles: Terms, dihedrals: Terms) -> None:
         super().__init__()

@@ -14,13 +14,15 @@ def bound_weights(module: nn.Module, bound: float) -> None:
 
     With activations of slope 1 at most, a network of n layers then has the Lipschitz constant boundⁿ, and so have
     averages of such networks' weights. The spectral norm ‖W‖₂ is the largest singular value.
-    Source: H. Gouk et al., Machine Learning 110, 393 (2021), algorithm 2. Raises ValueError unless the bound is positive.
+    Raises ValueError unless the bound is positive.
+    Source: H. Gouk et al., Machine Learning 110, 393 (2021), algorithm 2.
     """
     if not bound > 0:
         raise ValueError(f"the bound of spectral norms is {bound}; expected a positive number.")
     with torch.no_grad():
-        for weight in module.parameters():
-            if weight.requires_grad and weight.ndim >= 2 and weight.shape[-2] > 1:
+        for name, weight in module.named_parameters():
+            # Biases of networks side by side have more dimensions than one, too.
+            if weight.requires_grad and weight.ndim >= 2 and "bias" not in name:
                 size = torch.linalg.matrix_norm(weight, ord=2, keepdim=True)
                 weight.div_((size / bound).clamp(min=1))
 

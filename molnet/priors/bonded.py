@@ -160,7 +160,7 @@ class PeriodicDihedrals(Potential):
         return np.asarray(self.cosines[place]) @ np.cos(phase) + np.asarray(self.sines[place]) @ np.sin(phase)
 
     def __rich__(self) -> Group:
-        columns = {}
+        columns: dict[str, list[float]] = {}
         for n in range(len(self.cosines[0])):
             columns |= {f"a{n + 1} (eV)": [row[n] for row in self.cosines], f"b{n + 1}": [row[n] for row in self.sines]}
         return fit_table("Periodic dihedrals", self.types, columns, self.provenance)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from molnet.data.conformations import Conformations
-from molnet.potential import Sum
-from molnet.priors.bonded import HarmonicAngles, HarmonicBonds, PeriodicDihedrals
+from molnet.potential import Potential, Sum
+from molnet.priors.bonded import HarmonicAngles, HarmonicBonds
 from molnet.priors.repulsion import Repulsion, free_pairs
 
 
@@ -14,5 +14,11 @@ def fit_priors(conformations: Conformations) -> Sum:
     They keep a network to the region of the data. Dihedrals are left to the network; `PeriodicDihedrals.fit` adds them.
     """
     molecule = conformations.molecule
-    kinds = {HarmonicBonds: molecule.bonds, HarmonicAngles: molecule.angles, Repulsion: free_pairs(molecule)}
-    return Sum([kind.fit(conformations) for kind, terms in kinds.items() if terms])
+    found: list[Potential] = []
+    if molecule.bonds:
+        found.append(HarmonicBonds.fit(conformations))
+    if molecule.angles:
+        found.append(HarmonicAngles.fit(conformations))
+    if free_pairs(molecule):
+        found.append(Repulsion.fit(conformations))
+    return Sum(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -37,7 +37,7 @@ def harmonic(
     return float(kT * curvature / width**2), float(middle - width * slope / curvature)
 
 
-LOG_VOLUME = {
+LOG_VOLUME: dict[str, Callable[[ndarray], ndarray]] = {
     "radial": lambda q: 2 * np.log(q),
     "polar": lambda q: np.log(np.sin(q)),
     "flat": np.zeros_like,

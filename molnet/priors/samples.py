@@ -71,6 +71,8 @@ def fit_table(
             cells += [f"{rows[place][name]:,.5g}" for name in numbers]
             where = [f"{peak:.3g}" for peak in rows[place].get("peaks", ())]
             if len(where) > 1:
-                notes.append(Text(f"two-peaked: {label(each)}, at {' and '.join(where)}; no harmonic term describes it"))
+                notes.append(
+                    Text(f"two-peaked: {label(each)}, at {' and '.join(where)}; no harmonic term describes it")
+                )
         table.add_row(*cells)
     return Group(table, *notes)

@@ -74,9 +74,7 @@ def _key(types):  # type: ignore[no-untyped-def]  # of numbers or of tensors
     return key
 
 
-def shared(
-    energies: Float[Tensor, " terms"], terms: Int[Tensor, "k terms"], n_atoms: int
-) -> Float[Tensor, " atoms"]:
+def shared(energies: Float[Tensor, " terms"], terms: Int[Tensor, "k terms"], n_atoms: int) -> Float[Tensor, " atoms"]:
     """Energies of terms in equal parts on their atoms."""
     k = terms.shape[0]
     return energies.new_zeros(n_atoms).index_add(0, terms.flatten(), (energies / k).repeat(k))

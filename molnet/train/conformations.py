@@ -51,8 +51,6 @@ def fit_conformations(
     )
     loss = Loss(energy_weight=0.0)
     try:
-        return run_loop(
-            potential, loss, *batches, recipe=options, optimizer=optimizer, folder=folder, resume=resume
-        )
+        return run_loop(potential, loss, *batches, recipe=options, optimizer=optimizer, folder=folder, resume=resume)
     except NonFinite as error:
         raise BrokenFrames(error) from error

@@ -10,6 +10,7 @@ import torch
 from ase.build import molecule
 
 from molnet.data.convert import to_graph
+from molnet.deploy import CompilationError
 from molnet.deploy.internal import InternalTerm, compile_internal
 from molnet.evaluation import evaluate
 from molnet.models import CGnet, SchNet
@@ -57,7 +58,7 @@ def test_any_derivative_with_respect_to_atom_energies_is_taken_back() -> None:
     weights = torch.randn(graph.n_atoms, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     moving = graph.positions.requires_grad_()
     (expected,) = torch.autograd.grad((original(graph) * weights).sum(), moving)
-    energies, pullback = compile_internal(original).run(graph, moving.detach().numpy())
+    _, pullback = compile_internal(original).run(graph, moving.detach().numpy())
     np.testing.assert_allclose(pullback(weights.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(pullback(weights.numpy()), expected.numpy(), rtol=1e-9, atol=1e-9)
 
@@ -96,6 +97,13 @@ def test_what_is_no_replica_of_one_molecule_is_refused() -> None:
     graph = data().molecule.graph(torch.zeros((1, 6, 3)))
     with pytest.raises(ValueError, match="for a molecule of the types"):
         evaluate(compile_internal(CGnet.like(data())), replace(graph, species=graph.species.flip(0)))
+
+
+def test_a_difference_from_the_original_is_found() -> None:
+    fast = compile_internal(CGnet.like(data(), hidden=(8,)).double())
+    fast.networks[0].weights[0].data.mul_(1.001)
+    with pytest.raises(CompilationError, match="differs from the original in its energy"):
+        evaluate(fast, data().molecule.graph(torch.from_numpy(data().positions[:2])))
 
 
 def test_a_derivative_of_forces_is_refused() -> None:

@@ -107,7 +107,7 @@ def test_a_constrained_bond_gets_a_finite_stiffness() -> None:
     assert np.isfinite(stiffness) and length == pytest.approx(1.33, abs=1e-4)
 
 
-def test_repulsion_is_kT_at_the_shortest_distances_and_leaves_out_connected_pairs() -> None:
+def test_repulsion_is_the_thermal_energy_at_the_shortest_distances_and_leaves_out_connected_pairs() -> None:
     data = conformations(straight_chain(2000, n=6))
     prior = Repulsion.fit(data)
     assert prior.types == ((1, 5), (1, 6), (2, 6))

@@ -20,7 +20,7 @@ def data(frames: int = 400) -> Conformations:
     rng = np.random.default_rng(0)
     x = grown(rng.normal(1.5, 0.05, (frames, 3)), rng.normal(1.9, 0.1, (frames, 2)), rng.uniform(-3, 3, (frames, 1)))
     truth = HarmonicBonds([[1, 2], [2, 3], [3, 4]], [10.0, 12.0, 8.0], [1.5, 1.5, 1.5])
-    truth = truth + PeriodicDihedrals([[1, 2, 3, 4]], [[0.1]], [[0.05]])
+    truth = truth + PeriodicDihedrals([[1, 2, 3, 4]], [[0.5]], [[0.2]])
     forces = evaluate(truth, chain(4).graph(torch.from_numpy(x))).forces.view(frames, 4, 3).numpy()
     return Conformations(chain(4), x, forces + rng.normal(scale=0.05, size=forces.shape), 300.0)
 
@@ -29,9 +29,11 @@ def test_a_network_learns_what_the_prior_leaves_and_the_prior_stays() -> None:
     frames = data()
     prior = HarmonicBonds([[1, 2], [2, 3], [3, 4]], [10.0, 12.0, 8.0], [1.5, 1.5, 1.5])
     potential = prior + CGnet.like(frames, hidden=(16, 16))
+    batch = frames.batch(np.arange(300, 400), 0.0)
+    left = float((evaluate(prior, batch.graph).forces - batch.target.forces).square().mean())
     options = {"batch": 50, "epochs": 25, "learning_rate": 1e-2, "ema": 0.9}
     history = fit_conformations(potential, frames[:300], frames[300:], lipschitz=3.0, **options)
-    assert history.rows[-1]["valid_loss"] < 0.07**2 < 0.3 * history.rows[0]["valid_loss"]
+    assert history.rows[-1]["valid_loss"] < 0.5 * left
     assert prior.stiffness == (10.0, 12.0, 8.0) and not list(prior.parameters())
     weights, _ = potential.terms[1].layers()
     assert max(float(torch.linalg.matrix_norm(w.detach(), ord=2)) for w in weights) <= 3.0 * (1 + 1e-5)
