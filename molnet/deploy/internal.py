@@ -66,7 +66,7 @@ class InternalTerm(Potential):
         super().__init__()
         self.species = Sum(originals).species
         self.originals: Any = nn.ModuleList(originals)
-        self.networks = nn.ModuleList(_Network(term, dtype) for term in originals if isinstance(term, CGnet))
+        self.networks = [_Network(term, dtype) for term in originals if isinstance(term, CGnet)]
         self.register_buffer("precision", torch.zeros((), dtype=dtype), persistent=False)
         self._layout = Kept(self._lay_out, fields=("species", "graph_index", "bonds", "angles", "dihedrals"))
 
@@ -108,8 +108,9 @@ class InternalTerm(Potential):
         """Raise CompilationError unless energy and forces are the original's on a distorted molecule of the graph's."""
         molecule, _ = one_molecule(graph)
         original = Sum(self.originals)
-        x = graph.positions[: len(molecule)].detach().nan_to_num().double().cpu().numpy()
-        x = torch.from_numpy(x + np.random.default_rng(0).normal(scale=_DISTORTION, size=x.shape)).to(self.dtype)
+        here = graph.positions[: len(molecule)].detach().nan_to_num()
+        moves = np.random.default_rng(0).normal(scale=_DISTORTION, size=here.shape)
+        x = (here + torch.from_numpy(moves)).to(self.dtype)
         one = molecule.graph(x.unsqueeze(0), cutoff=original.cutoff)
         expected = evaluate(original, one)
         energies, pullback = self._run(laid_out(one, list(self.originals)), x.numpy())
@@ -161,30 +162,30 @@ class _Pullback:
         return d_values
 
 
-class _Network(nn.Module):
+class _Network:
     """A CGnet's energy and its gradient with respect to the features, with its present weights."""
 
     def __init__(self, net: CGnet, dtype: torch.dtype) -> None:
-        super().__init__()
         with torch.no_grad():
             weights, biases = ([w.double() for w in each] for each in net.layers())
             weights[0] = net.inverse.double().unsqueeze(1) * weights[0]
             weights[-1], biases[-1] = net.scale * weights[-1], net.scale * biases[-1]
-        self.mean = nn.Parameter(net.mean.to(dtype).clone(), False)
-        self.weights, self.biases = (
-            nn.ParameterList(nn.Parameter(w.to(dtype).contiguous(), False) for w in each) for each in (weights, biases)
-        )
+        self.mean = net.mean.detach().to(dtype)
+        # Plain lists: torch's containers take as long as a small product.
+        *self.hidden, self.last = [
+            (w.to(dtype).contiguous(), b.to(dtype)) for w, b in zip(weights, biases, strict=True)
+        ]
 
-    def forward(self, features: Float[Tensor, "structures features"]) -> tuple[Tensor, Tensor]:
-        *hidden, last = zip(self.weights, self.biases, strict=True)
+    def __call__(self, features: Float[Tensor, "structures features"]) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             y, activations = features - self.mean, []
-            for weight, bias in hidden:
+            for weight, bias in self.hidden:
                 y = torch.addmm(bias, y, weight).tanh_()
                 activations.append(y)
-            energy = torch.addmm(last[1], y, last[0]).squeeze(1)
-            gradient = last[0].T.expand(y.shape[0], -1)
-            for (weight, _), activation in zip(reversed(hidden), reversed(activations), strict=True):
+            weight, bias = self.last
+            energy = torch.addmm(bias, y, weight).squeeze(1)
+            gradient = weight.T.expand(y.shape[0], -1)
+            for (weight, _), activation in zip(reversed(self.hidden), reversed(activations), strict=True):
                 gradient = torch.ops.aten.tanh_backward(gradient, activation) @ weight.T
         return energy, gradient
 

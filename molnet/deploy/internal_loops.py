@@ -25,8 +25,8 @@ def energies(
 ) -> None:
     """Adds the terms' energies to atoms in equal parts, and writes ∂E/∂q, of dihedrals ∂E/∂φ.
 
-    Terms are the columns of their values and their atoms. The first are harmonic with k and q₀, then periodic with a_n and b_n, then repulsive with σ, 1/R and p. Of
-    the atoms, those below zero don't count.
+    Terms are the columns of their values and their atoms, of which those below zero don't count. The first ones are
+    harmonic with k and q₀, then periodic with a_n and b_n, then repulsive with σ, 1/R and p.
     """
     (columns, members), (harmonic, periodic, repulsive) = terms, tables
     n_harmonic, n_periodic = harmonic.shape[0], periodic.shape[0]

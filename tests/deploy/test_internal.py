@@ -101,7 +101,7 @@ def test_what_is_no_replica_of_one_molecule_is_refused() -> None:
 
 def test_a_difference_from_the_original_is_found() -> None:
     fast = compile_internal(CGnet.like(data(), hidden=(8,)).double())
-    fast.networks[0].weights[0].data.mul_(1.001)
+    fast.networks[0].hidden[0][0].mul_(1.001)
     with pytest.raises(CompilationError, match="differs from the original in its energy"):
         evaluate(fast, data().molecule.graph(torch.from_numpy(data().positions[:2])))
 
