@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
+from torch.func import vjp
 
 from molnet.deploy import internal_loops
 from molnet.deploy.compilation import TOLERANCE, CompilationError
@@ -105,27 +106,28 @@ class InternalTerm(Potential):
         return layout
 
     def _compare(self, graph: Graph) -> None:
-        """Raise CompilationError unless energy and forces are the original's on a distorted molecule of the graph's."""
+        """Raise CompilationError unless energy and forces of a distorted helix are the original's."""
         molecule, _ = one_molecule(graph)
         original = Sum(self.originals)
-        here = graph.positions[: len(molecule)].detach().nan_to_num()
-        moves = np.random.default_rng(0).normal(scale=_DISTORTION, size=here.shape)
-        x = (here + torch.from_numpy(moves)).to(self.dtype)
+        turn = 1.7 * torch.arange(len(molecule), dtype=torch.float64)
+        moves = torch.from_numpy(np.random.default_rng(0).normal(scale=_DISTORTION, size=(len(turn), 3)))
+        x = (torch.stack([turn.cos(), turn.sin(), 0.5 * turn], dim=1) + moves).to(self.dtype)
         one = molecule.graph(x.unsqueeze(0), cutoff=original.cutoff)
         expected = evaluate(original, one)
         energies, pullback = self._run(laid_out(one, list(self.originals)), x.numpy())
-        pairs = {
-            "energy": (energies.sum(keepdims=True), expected.energy),
-            "forces": (-pullback(np.ones_like(energies)), expected.forces),
-        }
-        for name, (found, right) in pairs.items():
-            scale, difference = max(float(right.abs().max()), 0.1), np.abs(found - right.numpy()).max()
-            if not difference <= TOLERANCE[self.dtype] * scale:
-                raise CompilationError(
-                    f"the compiled potential differs from the original in its {name}, by up to {difference:.2g} where "
-                    f"the largest is {scale:.2g}; expected a relative {TOLERANCE[self.dtype]:g}. Set the environment "
-                    "variable MOLNET_KERNELS=reference to go on without it, and report it, please."
-                )
+        _refuse_difference("energy", torch.from_numpy(energies).sum(0, keepdim=True), expected.energy, self.dtype)
+        forces = -torch.from_numpy(pullback(np.ones_like(energies)))
+        _refuse_difference("forces", forces, expected.forces, self.dtype)
+
+
+def _refuse_difference(name: str, found: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
+    scale, difference = max(float(expected.abs().max()), 0.1), float((found - expected).abs().max())
+    if not difference <= TOLERANCE[dtype] * scale:
+        raise CompilationError(
+            f"the compiled potential differs from the original in its {name}, by up to {difference:.2g} where the "
+            f"largest is {scale:.2g}; expected a relative {TOLERANCE[dtype]:g}. Set the environment variable "
+            "MOLNET_KERNELS=reference to go on without it, and report it, please."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +177,19 @@ class _Network:
         *self.hidden, self.last = [
             (w.to(dtype).contiguous(), b.to(dtype)) for w, b in zip(weights, biases, strict=True)
         ]
+
+        self._compare(net)
+
+    def _compare(self, net: CGnet) -> None:
+        """Raise CompilationError unless energy and gradient are the original's within the range of the features."""
+        dtype, generator = self.mean.dtype, torch.Generator().manual_seed(0)
+        standard = torch.randn((8, len(self.mean)), generator=generator, dtype=net.dtype)
+        found_by_torch: Any = vjp(lambda x: net.scale * net.network(x).squeeze(1), standard)
+        energies, back = found_by_torch
+        gradient = back(torch.ones_like(energies))[0] * net.inverse
+        found = self((standard.double() / net.inverse + net.mean).to(dtype))
+        _refuse_difference("network", found[0], energies.detach(), dtype)
+        _refuse_difference("network's gradient", found[1], gradient.detach(), dtype)
 
     def __call__(self, features: Float[Tensor, "structures features"]) -> tuple[Tensor, Tensor]:
         with torch.no_grad():

@@ -99,11 +99,14 @@ def test_what_is_no_replica_of_one_molecule_is_refused() -> None:
         evaluate(compile_internal(CGnet.like(data())), replace(graph, species=graph.species.flip(0)))
 
 
-def test_a_difference_from_the_original_is_found() -> None:
+def test_a_difference_from_the_original_is_found(monkeypatch) -> None:
     fast = compile_internal(CGnet.like(data(), hidden=(8,)).double())
-    fast.networks[0].hidden[0][0].mul_(1.001)
+    fast.networks[0].last[0].mul_(1.1)
     with pytest.raises(CompilationError, match="differs from the original in its energy"):
         evaluate(fast, data().molecule.graph(torch.from_numpy(data().positions[:2])))
+    monkeypatch.setattr(CGnet, "layers", lambda net: ([1.1 * net.network.network.weights[0][0]], [torch.zeros(1)]))
+    with pytest.raises(CompilationError, match="differs from the original in its network"):
+        compile_internal(CGnet.like(data(), hidden=()))
 
 
 def test_a_derivative_of_forces_is_refused() -> None:
