@@ -3,5 +3,6 @@
 from molnet.deploy.compilation import CompilationError, compile
 from molnet.deploy.internal import InternalTerm, compile_internal
 from molnet.deploy.step import Step
+from molnet.deploy.term import CompiledTerm
 
-__all__ = ["CompilationError", "InternalTerm", "Step", "compile", "compile_internal"]
+__all__ = ["CompilationError", "CompiledTerm", "InternalTerm", "Step", "compile", "compile_internal"]
