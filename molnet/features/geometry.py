@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from molnet.features.environment import pairs_within
 from molnet.graph import Graph
+from molnet.kernels import pairs_within
 
 
 def distances(positions: Float[Tensor, "atoms 3"], pairs: Int[Tensor, "2 n"]) -> Float[Tensor, " n"]:
