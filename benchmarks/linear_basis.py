@@ -1,7 +1,7 @@
 """Force matching with a linear basis: the least squares that networks have to be measured by.
 
-The energy is a sum of basis functions of bond lengths, angles and dihedral angles: r, r² and θ, θ² of each bond and angle,
-and cos nφ, sin nφ of each dihedral angle. Forces are linear in its coefficients, which solve a least-squares problem.
+The energy is a sum of basis functions of bond lengths, angles and dihedral angles: r, r² and θ, θ² of each bond and
+angle, and cos nφ, sin nφ of each dihedral. Forces are linear in its coefficients, which solve a least-squares problem.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Angular symmetry functions: sums over pairs of neighbours j < k of one pair of elements.
 
-Each is a frozen dataclass of plain numbers; called with the neighbours, it gives a row of features per atom,
-pair of elements by pair of elements, and within a pair all combinations of its parameters, the last one
-fastest. Each pair of neighbours counts once. Lengths are in Å, angles in radians; θ is the angle at the center.
+Each is a frozen dataclass of plain numbers that tells the kernels its terms. Of an atom it has a row of features, pair
+of elements by pair of elements, and within a pair all combinations of its parameters, the last one fastest. Each pair
+of neighbours counts once. Lengths are in Å, angles in radians; θ is the angle at the center.
 """
 
 from __future__ import annotations
@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
-from math import comb
+from math import comb, cos, sin
 
-from jaxtyping import Float
-from torch import Tensor
-
-from molnet.features.environment import Neighbors, Pairs
-from molnet.features.radial import gaussians
-from molnet.kernels import spherical_harmonics
+from molnet.kernels import Terms
 
 
 @dataclass(frozen=True)
@@ -33,15 +28,10 @@ class G4:
     lambdas: Sequence[float]
     zeta: Sequence[float]
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        near = near.within(self.cutoff)
-        pairs = near.pairs()
-        to_j, to_k = pairs.both(near.vectors)
-        r_jk = (to_k - to_j).norm(dim=1)
-        rho_j, rho_k = pairs.both(_rho(near, self.cutoff, self.eta, (0.0,)))
-        third = gaussians(r_jk, self.eta, (0.0,)) * near.cutoff_function(r_jk, self.cutoff).unsqueeze(1)
-        angular = powers(pairs.cosines(), self.lambdas, self.zeta)
-        return _sum_of_products(pairs, rho_j * rho_k * third, angular)
+    def terms(self) -> Terms:
+        angular = [(factor, 0.0, power) for factor, power in product(self.lambdas, self.zeta)]
+        # r_ij² + r_ik² = 2 [(r_ij + r_ik)/2]² + (r_ij − r_ik)²/2.
+        return Terms.pairs(self.cutoff, self.eta, (0.0,), angular, shape=(1.0, 2.0, 0.5, 1.0))
 
     def names(self, elements: list[str]) -> list[str]:
         return _names(self, elements, eta=self.eta, lambda_=self.lambdas, zeta=self.zeta)
@@ -66,34 +56,15 @@ class G5:
     zeta: Sequence[float]
     shift: Sequence[float] = (0.0,)
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        near = near.within(self.cutoff)
+    def terms(self) -> Terms:
         if set(self.zeta) <= {1, 2, 3}:
-            return self.by_densities(near)
-        return self.by_pairs(near)
+            return Terms.densities(self.cutoff, self.eta, self.shift, _legendre(self.lambdas, self.zeta))
+        return self.by_pairs()
 
-    def by_pairs(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        """The sum over pairs as it is written."""
-        pairs = near.pairs()
-        rho_j, rho_k = pairs.both(_rho(near, self.cutoff, self.eta, self.shift))
-        return _sum_of_products(pairs, rho_j * rho_k, powers(pairs.cosines(), self.lambdas, self.zeta))
-
-    def by_densities(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        """The same from neighbour densities, for ζ = 1, 2 or 3."""
-        rho = _rho(near, self.cutoff, self.eta, self.shift)
-        expansion = _legendre(self.lambdas, self.zeta)
-        harmonics = spherical_harmonics(near.vectors / near.distances.unsqueeze(1), len(expansion) - 1)
-        products = (rho.unsqueeze(2) * harmonics.unsqueeze(1)).flatten(1)
-        density = near.sum_by_element(products).unflatten(2, (rho.shape[1], harmonics.shape[1]))
-        a, b = near.element_pairs()
-        squares = density.index_select(1, a) * density.index_select(1, b)
-        same = (a == b).to(rho)[:, None, None]
-        alone = near.sum_by_element(rho.square()).index_select(1, a).unsqueeze(3)
-        # Every harmonic of degree l has the weight c_l, and Σ_l c_l is the value for a neighbour with itself.
-        weights = rho.new_tensor([row for degree, row in enumerate(expansion) for _ in range(2 * degree + 1)])
-        at_zero = rho.new_tensor([sum(column) for column in zip(*expansion, strict=True)])
-        sums = squares @ weights - same * alone * at_zero
-        return (sums * (1 - 0.5 * same)).flatten(1)
+    def by_pairs(self) -> Terms:
+        """The terms of the sum over pairs as it is written."""
+        angular = [(factor, 0.0, power) for factor, power in product(self.lambdas, self.zeta)]
+        return Terms.pairs(self.cutoff, self.eta, self.shift, angular, shape=(1.0, 2.0, 0.5, 0.0))
 
     def names(self, elements: list[str]) -> list[str]:
         return _names(self, elements, eta=self.eta, shift=self.shift, lambda_=self.lambdas, zeta=self.zeta)
@@ -114,58 +85,27 @@ class AniAngular:
     shift: Sequence[float]
     angle: Sequence[float]
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        near = near.within(self.cutoff)
-        pairs = near.pairs()
-        r_j, r_k = pairs.both(near.distances)
-        f_j, f_k = pairs.both(near.envelope(self.cutoff).unsqueeze(1))
-        radial = gaussians(0.5 * (r_j + r_k), (self.eta,), self.shift) * f_j * f_k
-        x = 0.95 * pairs.cosines()
-        y = (1 - x.square()).sqrt()
-        angle = x.new_tensor(self.angle)
-        turned = x.unsqueeze(1) * angle.cos() + y.unsqueeze(1) * angle.sin()
-        # 2^(1−ζ) (1 + …)^ζ = 2 [(1 + …)/2]^ζ: no large power stands beside a small factor.
-        return _sum_of_products(pairs, radial, 2 * (0.5 + 0.5 * turned).clamp(min=0).pow(self.zeta))
+    def terms(self) -> Terms:
+        angular = [(cos(angle), sin(angle), self.zeta) for angle in self.angle]
+        return Terms.pairs(self.cutoff, (self.eta,), self.shift, angular, shape=(0.95, 1.0, 0.0, 0.0))
 
     def names(self, elements: list[str]) -> list[str]:
         return _names(self, elements, shift=self.shift, angle=self.angle)
-
-
-def powers(
-    cosines: Float[Tensor, " triplets"], lambdas: Sequence[float], zeta: Sequence[float]
-) -> Float[Tensor, "triplets terms"]:
-    """2^(1−ζ) (1 + λ cos θ)^ζ for all combinations of λ and ζ, the latter fastest."""
-    combined = cosines.new_tensor(list(product(lambdas, zeta)))
-    # Rounding may bring the base below zero, where a power that isn't whole has no value.
-    base = (0.5 + 0.5 * combined[:, 0] * cosines.unsqueeze(1)).clamp(min=0)
-    return 2 * base.pow(combined[:, 1])
-
-
-def _rho(near: Neighbors, cutoff: float, eta: Sequence[float], shift: Sequence[float]) -> Float[Tensor, "edges terms"]:
-    """ρ(r) = exp[−η (r − r_s)²] f_c(r)."""
-    return gaussians(near.distances, eta, shift) * near.envelope(cutoff).unsqueeze(1)
-
-
-def _sum_of_products(
-    pairs: Pairs, radial: Float[Tensor, "triplets n"], angular: Float[Tensor, "triplets m"]
-) -> Float[Tensor, "atoms features"]:
-    values = (radial.unsqueeze(2) * angular.unsqueeze(1)).flatten(1)
-    return pairs.sum_by_elements(values).flatten(1)
 
 
 MONOMIALS = ((1, 0, 0, 0), (0, 1, 0, 0), (1 / 3, 0, 2 / 3, 0), (0, 3 / 5, 0, 2 / 5))
 """The Legendre coefficients of 1, x, x² and x³."""
 
 
-def _legendre(lambdas: Sequence[float], zeta: Sequence[float]) -> list[list[float]]:
-    """The Legendre coefficients of 2^(1−ζ) (1 + λx)^ζ, ζ ≤ 3: a row for each degree, a column for each (λ, ζ)."""
+def _legendre(lambdas: Sequence[float], zeta: Sequence[float]) -> list[tuple[float, ...]]:
+    """The Legendre coefficients of 2^(1−ζ) (1 + λx)^ζ, ζ ≤ 3, for each (λ, ζ)."""
 
     def coefficient(degree: int, factor: float, power: int) -> float:
         terms = (comb(power, k) * factor**k * MONOMIALS[k][degree] for k in range(power + 1))
         return 2.0 ** (1 - power) * sum(terms)
 
     combined = [(factor, int(power)) for factor, power in product(lambdas, zeta)]
-    return [[coefficient(degree, *pair) for pair in combined] for degree in range(int(max(zeta)) + 1)]
+    return [tuple(coefficient(degree, *pair) for degree in range(4)) for pair in combined]
 
 
 def _names(block: object, elements: list[str], **parameters: Sequence[float]) -> list[str]:

@@ -1,29 +1,31 @@
 """Cutoff functions f_c(r): one at contact, zero at and beyond the cutoff.
 
-Each is a small frozen dataclass, called with distances and a cutoff in Å. How many of its derivatives are
-continuous at the cutoff decides how smooth energies are there: dynamics wants continuous forces and force
-derivatives, which are the first two.
+Each is a small frozen dataclass, called with distances and a cutoff in Å, and known to the kernels by a number. How
+many of its derivatives are continuous at the cutoff decides how smooth energies are there: dynamics wants continuous
+forces and force derivatives, which are the first two.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import comb, pi
 
 from jaxtyping import Float
 from torch import Tensor
+
+from molnet.kernels import envelope_values
 
 
 class CutoffFunction(ABC):
     """f_c(r), a function of x = r/cutoff."""
 
-    def __call__(self, distances: Float[Tensor, " n"], cutoff: float) -> Float[Tensor, " n"]:
-        return self.of((distances / cutoff).clamp(max=1.0))
-
+    @property
     @abstractmethod
-    def of(self, x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """f_c for 0 ≤ x ≤ 1."""
+    def number(self) -> int:
+        """What `molnet.kernels.envelope_values` calls it."""
+
+    def __call__(self, distances: Float[Tensor, " n"], cutoff: float) -> Float[Tensor, " n"]:
+        return envelope_values(distances, cutoff, self.number)
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,7 @@ class CosineCutoff(CutoffFunction):
     Source: Behler, J. Chem. Phys. 134, 074106 (2011).
     """
 
-    def of(self, x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return 0.5 * (pi * x).cos() + 0.5
+    number = 0
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class TanhCutoff(CutoffFunction):
     Source: Behler, J. Chem. Phys. 134, 074106 (2011).
     """
 
-    def of(self, x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        return (1 - x).tanh().pow(3)
+    number = -1
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,6 @@ class PolynomialCutoff(CutoffFunction):
                 "ask for 1 or more."
             )
 
-    def of(self, x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        n = self.derivatives
-        total = comb(2 * n, n) * x + comb(2 * n - 1, n - 1)
-        for k in reversed(range(n - 1)):
-            total = total * x + comb(n + k, k)
-        return (1 - x).pow(n + 1) * total
+    @property
+    def number(self) -> int:
+        return self.derivatives

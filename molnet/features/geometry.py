@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from molnet.features.environment import pairs_within
 from molnet.graph import Graph
+from molnet.kernels import pairs_within
 from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
 

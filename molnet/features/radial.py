@@ -1,8 +1,7 @@
 """Radial symmetry functions: sums over the neighbours of one element, Σ_j g(r_ij) f_c(r_ij).
 
-Each is a frozen dataclass of plain numbers; called with the neighbours, it gives a row of features per atom,
-element by element, and within an element all combinations of its parameters, the last one fastest. Lengths are
-in Å.
+Each is a frozen dataclass of plain numbers that tells the kernels its terms. Of an atom it has a row of features,
+element by element, and within an element all combinations of its parameters, the last one fastest. Lengths are in Å.
 """
 
 from __future__ import annotations
@@ -11,10 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from jaxtyping import Float
-from torch import Tensor
-
-from molnet.features.environment import Neighbors
+from molnet.kernels import Terms
 
 
 @dataclass(frozen=True)
@@ -26,8 +22,8 @@ class G1:
 
     cutoff: float
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        return near.sum_by_element(near.envelope(self.cutoff).unsqueeze(1)).flatten(1)
+    def terms(self) -> Terms:
+        return Terms.gaussians(self.cutoff, (0.0,), (0.0,))
 
     def names(self, elements: list[str]) -> list[str]:
         return [f"G1({a})" for a in elements]
@@ -44,9 +40,8 @@ class G2:
     eta: Sequence[float]
     shift: Sequence[float] = (0.0,)
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        values = gaussians(near.distances, self.eta, self.shift) * near.envelope(self.cutoff).unsqueeze(1)
-        return near.sum_by_element(values).flatten(1)
+    def terms(self) -> Terms:
+        return Terms.gaussians(self.cutoff, self.eta, self.shift)
 
     def names(self, elements: list[str]) -> list[str]:
         return [f"G2({a}, eta={eta:g}, shift={shift:g})" for a, eta, shift in product(elements, self.eta, self.shift)]
@@ -62,9 +57,8 @@ class G3:
     cutoff: float
     kappa: Sequence[float]
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        waves = (near.distances.unsqueeze(1) * near.distances.new_tensor(self.kappa)).cos()
-        return near.sum_by_element(waves * near.envelope(self.cutoff).unsqueeze(1)).flatten(1)
+    def terms(self) -> Terms:
+        return Terms.waves(self.cutoff, self.kappa)
 
     def names(self, elements: list[str]) -> list[str]:
         return [f"G3({a}, kappa={kappa:g})" for a, kappa in product(elements, self.kappa)]
@@ -82,14 +76,8 @@ class AniRadial:
     eta: float
     shift: Sequence[float]
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]:
-        return 0.25 * G2(self.cutoff, (self.eta,), self.shift)(near)
+    def terms(self) -> Terms:
+        return Terms.gaussians(self.cutoff, (self.eta,), self.shift, weight=0.25)
 
     def names(self, elements: list[str]) -> list[str]:
         return [f"AniRadial({a}, shift={shift:g})" for a, shift in product(elements, self.shift)]
-
-
-def gaussians(r: Float[Tensor, " n"], eta: Sequence[float], shift: Sequence[float]) -> Float[Tensor, "n terms"]:
-    """exp[−η (r − r_s)²] for all combinations of η and r_s, the latter fastest."""
-    combined = r.new_tensor(list(product(eta, shift)))
-    return (-combined[:, 0] * (r.unsqueeze(1) - combined[:, 1]).square()).exp()

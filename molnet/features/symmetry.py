@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from molnet.features.angular import G5
 from molnet.features.cutoffs import CutoffFunction, PolynomialCutoff
-from molnet.features.environment import Neighbors
 from molnet.features.radial import G2
 from molnet.graph import Graph
+from molnet.kernels import PlainEnvironments, Terms, encoded, environment_sums
 from molnet.potential import SpeciesIndex, names
 
 
@@ -24,7 +23,7 @@ class Block(Protocol):
     @property
     def cutoff(self) -> float: ...
 
-    def __call__(self, near: Neighbors) -> Float[Tensor, "atoms features"]: ...
+    def terms(self) -> Terms: ...
 
     def names(self, elements: list[str]) -> list[str]: ...
 
@@ -47,6 +46,8 @@ class SymmetryFunctions(nn.Module):
             raise ValueError("symmetry functions need at least one species and one block, such as G2(...).")
         self.cutoff = max(block.cutoff for block in self.blocks)
         self.elements = SpeciesIndex(self.species)
+        # In double precision on the CPU wherever the module is: read as numbers.
+        self._terms = encoded([block.terms() for block in blocks], cutoff_function.number, len(self.species))
 
     @classmethod
     def default(cls, species: Sequence[int], cutoff: float) -> SymmetryFunctions:
@@ -65,13 +66,8 @@ class SymmetryFunctions(nn.Module):
         return [name for block in self.blocks for name in block.names(symbols)]
 
     def forward(self, graph: Graph) -> Float[Tensor, "atoms features"]:
-        near = Neighbors(
-            graph.vectors,
-            graph.distances,
-            graph.centers,
-            self.elements(graph.species).index_select(0, graph.neighbors),
-            graph.n_atoms,
-            len(self.species),
-            self.cutoff_function,
-        )
-        return torch.cat([block(near) for block in self.blocks], dim=1)
+        return environment_sums(graph.vectors, graph.edges, self.elements(graph.species), self._terms)
+
+    def plain(self, elements: Int[Tensor, " atoms"], edges: Int[Tensor, "2 edges"]) -> PlainEnvironments:
+        """The features without torch, for edges that stay while vectors change; elements are places in `species`."""
+        return PlainEnvironments(edges, elements, self._terms)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -18,6 +19,12 @@ FAST_MATH = {"reassoc", "contract", "nsz"}
 # A division by zero gives infinity: loops that might raise an error instead aren't vectorized.
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
 
+# Python calls none of the loops' parts.
+PART_OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **OPTIONS}
+
+SOURCES = max(int(path.stat().st_mtime) for path in Path(__file__).parent.glob("*.py"))
+"""When loops were last changed: as the default of an argument, it tells numba of other files than the loop's own."""
+
 SMALLEST_PART = 2_000_000
 """As many products take a tenth of a millisecond, several times what it takes to wake a thread."""
 
@@ -26,7 +33,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code for each combination of types, made when it is first called and kept on disk for later processes.
 
     It is kept beside the source, or in the user's cache folder where that can't be written; where neither can, each
-    process compiles anew. Changes in other files, whose loops are called, aren't noticed.
+    process compiles anew. Changes in other files, whose loops are called, are noticed only where `SOURCES` is the
+    default of an argument.
     """
     # In tests, a type checker is wrapped around it.
     plain = inspect.unwrap(function)
@@ -39,6 +47,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A part of compiled loops; without being inlined, its rows might overlap for all the compiler knows."""
     return numba.njit(**OPTIONS, forceinline=True)(inspect.unwrap(function))
+
+
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of compiled loops, which are kept with it."""
+    return numba.njit(**PART_OPTIONS)(inspect.unwrap(function))
 
 
 def parts(products: int) -> int:

@@ -78,7 +78,7 @@ def _chosen(values: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | N
 
 def _no_third_derivative(ctx: Any, *grads: Any) -> tuple[Any, ...]:
     raise NotImplementedError(
-        "the fused neighbour density has first and second derivatives, and a third was asked for. "
+        "the fused loops have first and second derivatives, and a third was asked for. "
         "Set the environment variable MOLNET_KERNELS=reference: the reference has all of them."
     )
 

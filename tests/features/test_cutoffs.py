@@ -43,9 +43,9 @@ def test_exactly_zero_from_the_cutoff_on(function, continuous, r):
 
 def test_values():
     x = torch.linspace(0, 1, 11, dtype=torch.float64)
-    torch.testing.assert_close(PolynomialCutoff(1).of(x), 1 - 3 * x**2 + 2 * x**3)
-    torch.testing.assert_close(PolynomialCutoff().of(x), 1 - 10 * x**3 + 15 * x**4 - 6 * x**5)
-    torch.testing.assert_close(PolynomialCutoff(3).of(x), 1 - 35 * x**4 + 84 * x**5 - 70 * x**6 + 20 * x**7)
+    torch.testing.assert_close(PolynomialCutoff(1)(RC * x, RC), 1 - 3 * x**2 + 2 * x**3)
+    torch.testing.assert_close(PolynomialCutoff()(RC * x, RC), 1 - 10 * x**3 + 15 * x**4 - 6 * x**5)
+    torch.testing.assert_close(PolynomialCutoff(3)(RC * x, RC), 1 - 35 * x**4 + 84 * x**5 - 70 * x**6 + 20 * x**7)
     torch.testing.assert_close(CosineCutoff()(RC * x, RC), 0.5 * (1 + torch.cos(torch.pi * x)))
     torch.testing.assert_close(TanhCutoff()(RC * x, RC), torch.tanh(1 - x) ** 3)
 

@@ -135,8 +135,8 @@ def test_equal_to_double_loops_over_the_papers_formulas(block, atoms):
 
 def test_densities_equal_pairs():
     class ByPairs(G5):
-        def __call__(self, near):
-            return self.by_pairs(near.within(self.cutoff))
+        def terms(self):
+            return self.by_pairs()
 
     arguments = (INNER, (0.1, 2.0), (1.0, -1.0, 0.5), (1.0, 2.0, 3.0), (0.0, 1.2))
     graph = batch([to_graph(crystal(), RC), to_graph(molecule("CH3OH"), RC)])
