@@ -1,6 +1,7 @@
 """Fitting: the loop, which knows no potentials, and what builds its batches and loss for one."""
 
 from molnet.train.conformations import fit_conformations
+from molnet.train.crossvalidation import cross_validate
 from molnet.train.loop import History, Mean, NonFinite
 from molnet.train.loss import Absolute, Huber, Loss, Squared
 from molnet.train.potentials import BrokenFrames, fit, loss_for
@@ -19,6 +20,7 @@ __all__ = [
     "Plateau",
     "Recipe",
     "Squared",
+    "cross_validate",
     "fit",
     "fit_conformations",
     "loss_for",

@@ -6,6 +6,7 @@ from scipy import stats
 from molnet.evaluation import evaluate
 from molnet.models.schnet import SchNet
 from molnet.nn.seeding import seeded
+from molnet.priors import HarmonicBonds
 from molnet.simulate import LangevinReplicas, OverdampedReplicas, State, forces_of
 from molnet.simulate.noise import Noise
 from molnet.units import ACCELERATION, KB
@@ -160,6 +161,17 @@ def test_forces_are_those_of_the_potential():
     assert energies == pytest.approx(expected.energy.numpy(), abs=1e-9)
     assert forces == pytest.approx(expected.forces.numpy().reshape(4, 3, 3), abs=1e-8)
     assert potential.terms[0].stiffness.requires_grad
+
+
+def test_forces_of_priors_and_a_network_of_edges_go_without_autograd(monkeypatch):
+    molecule = chain()
+    positions = np.array(chains(4).positions) + np.random.default_rng(0).normal(0, 0.2, (4, 3, 3))
+    potential = (HarmonicBonds([[1, 2], [2, 3]], [20.0, 30.0], [1.2, 1.6]) + network()).double()
+    expected = evaluate(potential, molecule.graph(torch.from_numpy(positions), cutoff=5.0))
+    monkeypatch.setattr("molnet.simulate.forces.evaluate", None)
+    energies, forces = forces_of(potential, molecule, 4, dtype=torch.float64)(positions)
+    assert energies == pytest.approx(expected.energy.numpy(), abs=1e-9)
+    assert forces == pytest.approx(expected.forces.numpy().reshape(4, 3, 3), abs=1e-8)
 
 
 def test_nonsense_is_refused():
