@@ -84,7 +84,7 @@ def error_table(found: CrossValidation, folds: int) -> Table:
         "",
         "mean",
         "standard error",
-        f"no worse than the {LINEAR}",
+        "≤ linear",
         *(f"fold {n + 1}" for n in range(folds)),
     ):
         table.add_column(column, justify="left" if column == "" else "right")
@@ -144,7 +144,7 @@ def main(
 ) -> None:
     """Print the tables, and draw the surfaces."""
     folder.mkdir(parents=True, exist_ok=True)
-    console, beads = Console(), read(data)
+    console, beads = Console(width=120), read(data)
     fits = {name: fit for name, fit in MODELS.items() if model is None or name in (LINEAR, *model)}
     if folds:
         console.print(error_table(cross_validate(fits, beads, k=folds, seed=seed), folds))
