@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from molnet import features, models, priors
 from molnet.files import atomic_write
-from molnet.potential import Potential, Scaled, Sum
+from molnet.nn import activations
+from molnet.potential import Committee, Potential, Scaled, Sum
 
 FORMAT = 1
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -28,7 +29,8 @@ KNOWN: dict[str, type] = {
     for cls in (
         Sum,
         Scaled,
-        *(getattr(package, name) for package in (priors, models, features) for name in package.__all__),
+        Committee,
+        *(getattr(package, name) for package in (priors, models, features, activations) for name in package.__all__),
     )
     if isinstance(cls, type)
 }
