@@ -12,6 +12,9 @@ from torch.nn import functional
 
 __all__ = ["CELU", "Activation", "SiLU", "Softplus", "Tanh"]
 
+LINEAR = 40.0
+"""From here on ln(1 + e^x) is x, also in float64."""
+
 
 class Activation(ABC):
     """A function of each number by itself."""
@@ -51,4 +54,4 @@ class Softplus(Activation):
     """ln(1 + e^x)."""
 
     def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        return functional.softplus(x)
+        return functional.softplus(x, threshold=LINEAR)
