@@ -56,7 +56,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "SchNet": schnet,
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
-    "Committee": lambda: Committee([bpnn(), schnet()]),
+    "Committee": lambda: Committee([bpnn(), zbl()]),
     "Scaled": lambda: Scaled(schnet(), -0.5),
     "Sum": lambda: ATOM_ENERGIES + zbl() + schnet(),
 }

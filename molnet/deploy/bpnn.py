@@ -7,18 +7,24 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
 
 from molnet.deploy.kept import Kept
-from molnet.deploy.products import MANY, product
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.graph import Graph
+from molnet.kernels import PlainEnvironments
+from molnet.kernels.compiled import parts, share
+from molnet.kernels.dense import networks_layer
 from molnet.models.bpnn import BPNN
 from molnet.nn.activations import CELU, LINEAR, Activation, SiLU, Softplus, Tanh
+
+ROWS = 4
+"""So many rows share what `networks_layer` reads."""
 
 # torch's derivatives: of an activation, from the gradient of its result h = f(a), and a or h.
 _aten = torch.ops.aten
@@ -30,28 +36,28 @@ BACKWARD: dict[type[Activation], Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 }
 
 
-def batches(members: Sequence[object]) -> bool:
+def batches(members: Sequence[Any]) -> bool:
     """Whether these are networks that a `CompiledBPNN` can compute together."""
     first = members[0]
-    if not isinstance(first, BPNN) or type(first.activation) not in BACKWARD or not first.features.fused:
+    if not isinstance(first, BPNN) or type(first.activation) not in BACKWARD:
         return False
-    if any(len(network.layers) < 2 for network in first.networks.networks):
-        return False
-    return all(isinstance(member, BPNN) and _shape(member) == _shape(first) for member in members)
+    shape = _shape(first)
+    hidden = all(len(widths) > 1 for widths in shape[-1])
+    return hidden and all(isinstance(member, BPNN) and _shape(member) == shape for member in members)
 
 
-def _shape(member: BPNN) -> tuple[object, ...]:
-    features, networks = member.features, member.networks.networks
-    widths = [[layer.weight.shape for layer in network.layers] for network in networks]
+def _shape(member: Any) -> tuple[Any, ...]:
+    features = member.features
+    widths = [[layer.weight.shape for layer in network.layers] for network in member.networks.networks]
     return features.species, features.blocks, features.cutoff_function, member.activation, widths
 
 
 class CompiledBPNN(CompiledTerm):
     """The mean energies of networks of one shape with their present weights, in their dtype, and the derivative.
 
-    Features of elements that a structure doesn't hold are zero: their columns are left out, and what their means and
-    the other means and spreads do is part of the weights and biases of the first layer. All members' first layers are
-    one matrix, side by side. As atom energies depend on nobody else's features, ∂E_i/∂G_i is computed at once.
+    Features are computed once for all members. Those of elements that a structure doesn't hold are zero: their columns
+    are left out, and what their means and the other means and spreads do is part of the weights and biases of the first
+    layer. As an atom's energy depends on its own features only, ∂E_i/∂G_i is computed at once.
     """
 
     def __init__(self, members: Sequence[BPNN]) -> None:
@@ -67,16 +73,13 @@ class CompiledBPNN(CompiledTerm):
         layout = self._layout.of(graph, self.dtype)
         values, pullback = layout.features(vectors)
         with torch.no_grad():
-            x = torch.from_numpy(values).index_select(0, layout.order).sub_(layout.means)
-            parts = [
-                network.energies(rows, self.activation)
-                for network, rows in zip(layout.networks, x.split(layout.counts), strict=True)
-            ]
-            energies, slopes = (torch.cat(part).index_select(0, layout.place) for part in zip(*parts, strict=True))
+            x = torch.from_numpy(values).index_select(0, layout.rows).sub_(layout.means)
+            pairs = zip(layout.networks, x.split(layout.counts), strict=True)
+            found = zip(*(network.energies(own, self.activation) for network, own in pairs), strict=True)
+            energies, slopes = (torch.cat(parts).index_select(0, layout.places) for parts in found)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
-            scale = d_energies.astype(values.dtype)
-            return pullback(slopes.numpy() * scale[:, None])
+            return pullback(slopes.numpy() * d_energies.astype(values.dtype)[:, None])
 
         return energies.double().numpy(), back
 
@@ -85,54 +88,66 @@ class CompiledBPNN(CompiledTerm):
         present = element.unique().tolist() or [0]
         if self._folded is None or self._folded.elements != present:
             self._folded = _fold(self.features, self.members, present)
-        folded, counts = self._folded, torch.bincount(element, minlength=len(self.species))[present]
-        order = element.argsort(stable=True)
+        folded, order = self._folded, element.argsort(stable=True)
+        atoms = order.split(torch.bincount(element, minlength=len(self.species))[present].tolist())
+        # A product of four rows takes as long as one of three, or of two.
+        rows = [torch.cat([own, own[:1].expand(-len(own) % ROWS)]) for own in atoms]
+        kept = torch.cat([torch.arange(len(many)) < len(own) for own, many in zip(atoms, rows, strict=True)])
+        counts = [len(many) for many in rows]
         return _Layout(
             folded.features.plain(folded.features.elements(graph.species), graph.edges),
-            order,
-            order.argsort(),
-            counts.tolist(),
-            torch.stack([network.mean for network in folded.networks]).repeat_interleave(counts, dim=0),
+            torch.cat(rows),
+            kept.nonzero().squeeze(1)[order.argsort()],
+            counts,
+            torch.cat([net.mean.expand(n, -1) for net, n in zip(folded.networks, counts, strict=True)]),
             folded.networks,
         )
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A hidden layer of all members: members × inputs × outputs weights, their transposes, members × outputs biases."""
+
+    weights: ndarray
+    transposes: ndarray
+    biases: ndarray
 
 
 @dataclass(frozen=True)
 class _Network:
     """One element's networks of all members, for features from which the mean has been subtracted.
 
-    Of each hidden layer members × inputs × outputs weights and members × outputs biases; the readout is members × 1 ×
-    inputs, and zero the sum of its biases.
+    The readout is members × 1 × inputs, and zero the sum of its biases.
     """
 
     mean: Tensor
-    weights: list[Tensor]
-    biases: list[Tensor]
+    layers: list[_Layer]
     readout: Tensor
     zero: Tensor
 
     def energies(self, x: Float[Tensor, "rows features"], activation: Activation) -> tuple[Tensor, Tensor]:
         """E_i, and ∂E_i/∂G_i."""
-        members = self.readout.shape[0]
-        if x.shape[0] >= MANY or members == 1:
-            # One member after the other: its layers stay in the cache.
-            energies, slopes = zip(*(self._run(x, slice_, activation) for slice_ in range(members)), strict=True)
-            return sum(energies, self.zero), sum(slopes[1:], slopes[0])
-        energies, slopes = self._run(x.expand(members, -1, -1), slice(None), activation)
-        return energies.sum(dim=0).add_(self.zero), slopes.sum(dim=0)
+        backward, before, after = BACKWARD[type(activation)], [], [x.unsqueeze(0)]
+        for layer in self.layers:
+            before.append(_product(after[-1], layer.weights, layer.biases))
+            after.append(activation(before[-1]))
+        energies = (after[-1] * self.readout).sum(dim=(0, 2)).add_(self.zero)
+        grad = self.readout.expand_as(after[-1])
+        for layer, a, h in zip(reversed(self.layers), reversed(before), reversed(after[1:]), strict=True):
+            members = 1 if layer is self.layers[0] else len(layer.weights)
+            nothing = np.zeros((members, layer.weights.shape[1]), layer.weights.dtype)
+            grad = _product(backward(activation, grad, a, h), layer.transposes, nothing)
+        return energies, grad[0]
 
-    def _run(self, x: Tensor, member: int | slice, activation: Activation) -> tuple[Tensor, Tensor]:
-        backward, weights = BACKWARD[type(activation)], [weight[member] for weight in self.weights]
-        before, after, h = [], [], x
-        for weight, bias in zip(weights, self.biases, strict=True):
-            before.append(product(h, weight, bias[member]))
-            h = activation(before[-1])
-            after.append(h)
-        readout = self.readout[member]
-        grad = readout.expand_as(h)
-        for a, h_l, weight in zip(reversed(before), reversed(after), reversed(weights), strict=True):
-            grad = product(backward(activation, grad, a, h_l), weight.mT)
-        return (h * readout).sum(dim=-1), grad
+
+def _product(x: Tensor, weights: ndarray, biases: ndarray) -> Tensor:
+    """x_m W_m + b_m for all members m, or where there is one b, the sum over m."""
+    found = np.empty((len(biases), x.shape[1], weights.shape[2]), weights.dtype)
+    blocks, n_parts = x.shape[1] // ROWS, parts(weights.size * x.shape[1])
+    bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
+    x_, arrays = x.numpy(), (weights, biases, found)
+    share(lambda _, low, high: networks_layer(low, high, x_, *arrays), bounds)
+    return torch.from_numpy(found)
 
 
 @dataclass(frozen=True)
@@ -146,11 +161,14 @@ class _Folded:
 
 @dataclass(frozen=True)
 class _Layout:
-    """The loops over one list of atoms and edges; atoms in the order of their elements, and the place of each there."""
+    """The loops over one list of atoms and edges; atoms in the order of their elements, and the place of each there.
 
-    features: Any
-    order: Tensor
-    place: Tensor
+    Of each element some atoms stand there twice, to make their number a multiple of `ROWS`.
+    """
+
+    features: PlainEnvironments
+    rows: Tensor
+    places: Tensor
     counts: list[int]
     means: Tensor
     networks: list[_Network]
@@ -185,11 +203,10 @@ def _network(members: Any, element: int, columns: Tensor) -> _Network:
         layers[-1] = member.scale / len(members) * weight, member.scale / len(members) * bias
         every.append(layers)
     *hidden, last = zip(*every, strict=True)
-    weights = [torch.stack([w.T for w, _ in layer]) for layer in hidden]
-    biases = [torch.stack([b for _, b in layer]) for layer in hidden]
+    dtype = members[0].dtype
+    made = []
+    for layer in hidden:
+        transposes, biases = (torch.stack(part).to(dtype).contiguous() for part in zip(*layer, strict=True))
+        made.append(_Layer(transposes.mT.contiguous().numpy(), transposes.numpy(), biases.numpy()))
     readout, zero = torch.stack([w for w, _ in last]), torch.cat([b for _, b in last]).sum()
-
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor.to(members[0].dtype).contiguous()
-
-    return _Network(cast(mean), [*map(cast, weights)], [*map(cast, biases)], cast(readout), cast(zero))
+    return _Network(mean.to(dtype), made, readout.to(dtype), zero.to(dtype))

@@ -39,8 +39,8 @@ def compile(potential: Potential) -> Potential:
     """The same potential for energies, forces and stress only, with fewer operations a step.
 
     It holds the weights that the potential has now, in its dtype. SchNet, BPNN, ZBL and AtomEnergies are compiled, by
-    themselves or in a `Sum`, `Scaled` or `Committee`. Other potentials stay as they are, and so does everything on a GPU, in other
-    precisions than single and double, and with MOLNET_KERNELS=reference.
+    themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other potentials stay as they
+    are, and so does everything on a GPU, in other precisions than single and double, and with MOLNET_KERNELS=reference.
 
     Raises CompilationError if energies or forces differ from the original's on a distorted crystal of its species.
     """
@@ -73,7 +73,8 @@ def _compiled(potential: Potential) -> Potential:
 
 
 def _term(potential: Potential) -> CompiledTerm | None:
-    members: Any = potential.members if isinstance(potential, Committee) else [potential]
+    whole: Any = potential
+    members: list[Any] = list(whole.members) if isinstance(potential, Committee) else [potential]
     if batches(members):
         return CompiledBPNN(members)
     return KNOWN[type(potential)](potential) if type(potential) in KNOWN else None
