@@ -16,7 +16,7 @@ LAYERS = [
     {"units", "suggest", "files", "graph", "kernels", "nn"},
     {"data", "potential", "evaluation"},
     {"features", "priors", "models"},
-    {"checkpoint"},
+    {"checkpoint", "upgrades"},
     {"deploy"},
     {"train", "simulate", "analysis"},
     {"cli", "__main__"},
