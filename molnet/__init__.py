@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from molnet.features import SymmetryFunctions
     from molnet.graph import Graph, Properties
     from molnet.models import BPNN, SchNet
-    from molnet.potential import Potential, Scaled, Sum
+    from molnet.potential import Committee, Potential, Scaled, Sum
     from molnet.priors import ZBL, AtomEnergies
     from molnet.simulate import Calculator
     from molnet.train import Loss, fit
@@ -25,6 +25,7 @@ _HOME = {
     "AtomEnergies": "molnet.priors",
     "BPNN": "molnet.models",
     "Calculator": "molnet.simulate",
+    "Committee": "molnet.potential",
     "Graph": "molnet.graph",
     "Loss": "molnet.train",
     "Potential": "molnet.potential",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,17 @@ from torch import Tensor, nn
 
 from molnet import features, models, priors
 from molnet.files import atomic_write
-from molnet.potential import Potential, Scaled, Sum
-
-FORMAT = 1
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""For each former format version, the function that brings its description to the next one."""
+from molnet.nn import activations
+from molnet.potential import Committee, Potential, Scaled, Sum
+from molnet.upgrades import FORMAT, UPGRADES, Contents
 
 KNOWN: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         Sum,
         Scaled,
-        *(getattr(package, name) for package in (priors, models, features) for name in package.__all__),
+        Committee,
+        *(getattr(package, name) for package in (priors, models, features, activations) for name in package.__all__),
     )
     if isinstance(cls, type)
 }
@@ -83,6 +82,7 @@ def load(path: str | Path) -> Potential:
         raise ModelFileError(f"{path} isn't a whole safetensors file ({error}); save the potential again.") from error
     description = _described(metadata, path)
     try:
+        description, weights = _upgraded(description, weights)
         return _built(description, weights).eval()
     except Exception as error:  # what a constructor makes of arguments that are nonsense can be anything
         raise ModelFileError(f"{path} doesn't describe a potential of molnet: {_said(error)}.") from error
@@ -122,8 +122,15 @@ def _said(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
+def _upgraded(description: dict[str, Any], weights: dict[str, Tensor]) -> Contents:
+    """The contents of a file, brought to the present format."""
+    for former in range(description["format"], FORMAT):
+        description, weights = UPGRADES[former](description, weights)
+    return description, weights
+
+
 def _described(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
-    """The description in the file, brought to the present format."""
+    """The description in the file."""
     if "molnet" not in metadata:
         raise ModelFileError(f"{path} holds tensors but no description of a molnet potential; was it saved by mn.save?")
     try:
@@ -135,8 +142,6 @@ def _described(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
         raise ModelFileError(f"{path} has format {number}; this molnet reads up to {FORMAT}. Update molnet.")
     if type(number) is not int or number not in (*UPGRADES, FORMAT):
         raise ModelFileError(f"{path} has format {number!r}, which never was one of molnet's.")
-    for former in range(number, FORMAT):
-        description = UPGRADES[former](description)
     return description
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from molnet.graph import Graph, Properties
-from molnet.potential import Potential
+from molnet.potential import Committee, Potential
 
 
 def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False) -> Properties:
@@ -34,6 +35,19 @@ def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False
         gradient, virial = _gradients(energy, (positions, strain), differentiable)
     stress = _stress(virial, graph) if periodic else torch.full_like(graph.cell, torch.nan)
     return Properties(energy if differentiable else energy.detach(), -gradient, stress)
+
+
+def deviation(committee: Committee, graph: Graph) -> Properties:
+    """The standard deviations of the members' energies (eV), forces (eV/Å) and stresses (eV/Å³), number by number.
+
+    σ² = 1/n Σ_m (x_m − x̄)², at the cost of evaluating every member by itself.
+    """
+    # Any, as torch's containers don't say what they hold.
+    members: Any = committee.members
+    found = [evaluate(member, graph) for member in members]
+    return Properties(
+        *(torch.stack([getattr(p, name) for p in found]).std(dim=0, correction=0) for name, _ in found[0].tensors())
+    )
 
 
 def _stress(virial: Float[Tensor, "graphs 3 3"], graph: Graph) -> Float[Tensor, "graphs 3 3"]:

@@ -1,9 +1,9 @@
-"""A potential maps a graph of atoms to atom energies; sums and multiples of potentials are potentials."""
+"""A potential maps a graph of atoms to atom energies; sums, means and multiples of them are potentials."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -108,22 +108,44 @@ class Sum(Potential):
 
     def __init__(self, terms: Iterable[Potential]) -> None:
         super().__init__()
-        parts = list(terms)
-        if not parts:
-            raise ValueError("a Sum needs at least one potential.")
-        self.terms = nn.ModuleList(parts)
-        self.cutoff = max(term.cutoff for term in parts)
-        known = [set(term.species) for term in parts if term.species]
-        self.species = tuple(sorted(set.intersection(*known))) if known else ()
-        if known and not self.species:
-            made = "; ".join(names(sorted(species)) for species in known)
-            raise ValueError(f"the terms of this Sum know no species in common: {made}.")
+        self.terms = nn.ModuleList(terms)
+        self.cutoff, self.species = _in_common(self, list(self.terms))
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
         total = torch.zeros(graph.n_atoms, dtype=torch.float64, device=graph.positions.device)
         for term in self.terms:
             total = total + term(graph)
         return total
+
+
+class Committee(Potential):
+    """E_i = 1/n Σ_m E_i^(m): the mean of n potentials, whose spread says how far they are to be trusted.
+
+    Source: Behler, J. Phys.: Condens. Matter 26, 183001 (2014).
+    """
+
+    def __init__(self, members: Iterable[Potential]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.cutoff, self.species = _in_common(self, list(self.members))
+
+    def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        total = torch.zeros(graph.n_atoms, dtype=torch.float64, device=graph.positions.device)
+        for member in self.members:
+            total = total + member(graph)
+        return total / len(self.members)
+
+
+def _in_common(whole: Potential, parts: Sequence[Any]) -> tuple[float, tuple[int, ...]]:
+    """The largest cutoff, and the species that all parts know."""
+    if not parts:
+        raise ValueError(f"a {type(whole).__name__} needs at least one potential.")
+    known = [set(part.species) for part in parts if part.species]
+    species = tuple(sorted(set.intersection(*known))) if known else ()
+    if known and not species:
+        made = "; ".join(names(sorted(each)) for each in known)
+        raise ValueError(f"the potentials of this {type(whole).__name__} know no species in common: {made}.")
+    return max(part.cutoff for part in parts), species
 
 
 class Scaled(Potential):

@@ -23,7 +23,8 @@ from molnet.evaluation import evaluate
 from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
 from molnet.graph import Graph, Properties, batch
 from molnet.models import BPNN, SchNet
-from molnet.potential import Potential, Scaled, UnknownSpecies
+from molnet.nn.activations import Softplus
+from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
 
 SPECIES = [1, 6, 8]
@@ -50,7 +51,8 @@ def bpnn_triplets() -> BPNN:
         AniRadial(4.0, 8.0, (1.0, 2.0)),
         AniAngular(3.5, 8.0, 12.5, (1.0, 2.0), (0.4, 1.2)),
     ]
-    return BPNN(SymmetryFunctions(SPECIES, blocks), hidden=(16,), scale=3.0)
+    hidden = [(16,), (8, 8), ()]
+    return BPNN(SymmetryFunctions(SPECIES, blocks), hidden=hidden, activation=Softplus(), scale=3.0)
 
 
 def types(order: int) -> list[tuple[int, ...]]:
@@ -90,6 +92,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "HarmonicAngles": angles,
     "PeriodicDihedrals": dihedrals,
     "Repulsion": repulsion,
+    "Committee": lambda: Committee([bpnn(), zbl()]),
     "Scaled": lambda: Scaled(schnet(), -0.5),
     "Sum": lambda: ATOM_ENERGIES + zbl() + schnet(),
     "Sum of priors": lambda: bonds() + angles() + dihedrals() + repulsion() + schnet(),

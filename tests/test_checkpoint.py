@@ -28,6 +28,10 @@ from molnet.files import FileError
 from molnet.models import BPNN, SchNet
 from molnet.potential import Potential, Scaled, Sum
 from molnet.priors import ZBL, AtomEnergies
+from molnet.upgrades import FORMAT
+from tests.contract import ethanol
+
+FORMER = Path(__file__).with_name("former_formats")
 
 
 def schnet(**options: int) -> SchNet:
@@ -126,7 +130,7 @@ def test_the_file_states_units_species_and_cutoff(path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         found = json.loads(file.metadata()["molnet"])
     assert found["units"] == {"length": "Å", "energy": "eV", "charge": "e"}
-    assert (found["species"], found["cutoff"], found["dtype"], found["format"]) == ([1, 8], 4.0, "float32", 1)
+    assert (found["species"], found["cutoff"], found["dtype"], found["format"]) == ([1, 8], 4.0, "float32", FORMAT)
 
 
 def test_every_known_class_is_saved_by_its_own_name() -> None:
@@ -205,8 +209,8 @@ def test_a_description_that_is_none_is_refused(path: Path, text: str) -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_molnet(path: Path) -> None:
-    rewritten(path, lambda description, _: description.update(format=2))
-    assert one_sentence(path) == "has format 2; this molnet reads up to 1. Update molnet."
+    rewritten(path, lambda description, _: description.update(format=FORMAT + 1))
+    assert one_sentence(path) == f"has format {FORMAT + 1}; this molnet reads up to {FORMAT}. Update molnet."
 
 
 @pytest.mark.parametrize("number", [0, -1, 0.5, "1", None, 1.0, [1], float("inf")])
@@ -216,17 +220,25 @@ def test_a_format_that_never_was_is_refused(path: Path, number: object) -> None:
 
 
 def test_a_former_format_is_upgraded_step_by_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def second(description: dict[str, Any]) -> dict[str, Any]:
+    def second(description: dict[str, Any], weights: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         description["potential"]["arguments"]["scale"] = 2.0
-        return description
+        return description, weights
 
-    def third(description: dict[str, Any]) -> dict[str, Any]:
+    def third(description: dict[str, Any], weights: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
         description["potential"]["arguments"]["scale"] *= 10
-        return description
+        return description, weights
 
-    monkeypatch.setattr(checkpoint, "FORMAT", 3)
-    monkeypatch.setattr(checkpoint, "UPGRADES", {1: second, 2: third})
+    monkeypatch.setattr(checkpoint, "FORMAT", FORMAT + 2)
+    monkeypatch.setattr(checkpoint, "UPGRADES", {FORMAT: second, FORMAT + 1: third})
     assert load(path).scale == 20.0
+
+
+def test_a_file_of_format_1_gives_what_it_gave() -> None:
+    """Energy and the first atom's force were printed by the version that wrote the file."""
+    potential = load(FORMER / "format_1_bpnn.safetensors").double()
+    found = evaluate(potential, to_graph(ethanol(), potential.cutoff))
+    assert float(found.energy) == pytest.approx(-4182.153320902872, abs=1e-9)
+    assert found.forces[0].tolist() == pytest.approx([8.735343446457064, -0.8089951420911983, 1.0877389716789234])
 
 
 @pytest.mark.parametrize("name", ["Module", "os.system", "eval", "torch.nn.Linear", "schnet", ""])

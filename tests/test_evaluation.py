@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from ase import Atoms
@@ -14,10 +15,10 @@ from torch import Tensor
 
 import molnet as mn
 from molnet.data.convert import to_graph
-from molnet.evaluation import evaluate
+from molnet.evaluation import deviation, evaluate
 from molnet.graph import Graph, batch
 from molnet.models import SchNet
-from molnet.potential import Potential
+from molnet.potential import Committee, Potential, Scaled
 from molnet.priors import AtomEnergies
 
 
@@ -148,3 +149,12 @@ def test_a_graph_whose_lists_end_too_early_is_refused() -> None:
     with pytest.raises(ValueError, match=r"end at 2 Å, but the potential reads neighbours up to 2\.5 Å"):
         evaluate(LJ(2.5), batch([long, short]))
     assert evaluate(LJ(2.5), long.to(torch.float32)).energy.isfinite().all()
+
+
+def test_the_deviation_of_a_committee_is_that_of_its_members() -> None:
+    graph = batch([to_graph(crystal(), 4.0), to_graph(crystal(), 4.0)])
+    members = [LJ(3.0), Scaled(LJ(2.5), 1.5), Scaled(LJ(4.0), 0.5)]
+    found, each = deviation(Committee(members), graph), [evaluate(member, graph) for member in members]
+    for name in ("energy", "forces", "stress"):
+        numbers = np.array([getattr(one, name).numpy() for one in each])
+        np.testing.assert_allclose(getattr(found, name), numbers.std(axis=0), rtol=1e-12, atol=1e-14)

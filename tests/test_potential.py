@@ -10,7 +10,7 @@ from ase.build import molecule
 from molnet.data.convert import to_graph
 from molnet.evaluation import evaluate
 from molnet.models import SchNet
-from molnet.potential import Scaled, SpeciesIndex, Sum, UnknownSpecies, names
+from molnet.potential import Committee, Scaled, SpeciesIndex, Sum, UnknownSpecies, names
 from molnet.priors import ZBL, AtomEnergies
 
 
@@ -57,6 +57,16 @@ def test_a_multiple_multiplies_energies_forces_and_knows_the_same() -> None:
     torch.testing.assert_close(double.energy, -2 * one.energy)
     torch.testing.assert_close(double.forces, -2 * one.forces)
     assert Scaled(zbl(), 0.5).species == (1, 8) and Scaled(zbl(), 0.5).cutoff == 1.5
+
+
+def test_a_committee_is_the_mean_of_its_members() -> None:
+    graph, members = to_graph(molecule("H2O"), 4.0), [schnet(), zbl(), atoms_of(1, 6, 8)]
+    committee = Committee(members)
+    assert (committee.cutoff, committee.species) == (4.0, (1, 8))
+    energies = torch.stack([member(graph.to(torch.float32)).double() for member in members])
+    torch.testing.assert_close(committee(graph.to(torch.float32)), energies.mean(dim=0))
+    with pytest.raises(ValueError, match="a Committee needs at least one potential"):
+        Committee([])
 
 
 def test_the_dtype_is_that_of_the_weights() -> None:

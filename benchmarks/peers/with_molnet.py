@@ -13,8 +13,18 @@ from worker import serve
 import molnet as mn
 from molnet.data.dataset import Dataset
 from molnet.features import AniAngular, AniRadial, CosineCutoff
+from molnet.nn.activations import CELU
 
-ANI_2X = (1, 6, 7, 8, 16, 9, 17)
+ANI_2X = {
+    1: (256, 192, 160),
+    6: (224, 192, 160),
+    7: (192, 160, 128),
+    8: (192, 160, 128),
+    16: (160, 128, 96),
+    9: (160, 128, 96),
+    17: (160, 128, 96),
+}
+"""The hidden widths of each element."""
 
 
 class Zeros(Calculator):
@@ -32,13 +42,14 @@ class Zeros(Calculator):
         self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms or ()), 3))}
 
 
-def bpnn() -> mn.BPNN:
-    """ANI-2x's features and the widths of its largest network, that of hydrogen, for all seven elements."""
+def ani_2x(members: int) -> mn.Potential:
+    """ANI-2x's features, networks and activation, with random weights; of several members the mean."""
     radial = AniRadial(5.1, 19.7, tuple(0.8 + k * 4.3 / 16 for k in range(16)))
     angles = tuple((k + 0.5) * math.pi / 4 for k in range(4))
     angular = AniAngular(3.5, 12.5, 14.1, tuple(0.8 + k * 2.7 / 8 for k in range(8)), angles)
-    features = mn.SymmetryFunctions(ANI_2X, (radial, angular), CosineCutoff())
-    return mn.BPNN(features, hidden=(256, 192, 160))
+    features = mn.SymmetryFunctions(tuple(ANI_2X), (radial, angular), CosineCutoff())
+    hidden = tuple(ANI_2X.values())
+    return mn.Committee(mn.BPNN(features, hidden=hidden, activation=CELU(0.1), seed=seed) for seed in range(members))
 
 
 def schnet(atoms: Atoms, interactions: int) -> mn.SchNet:
@@ -49,7 +60,8 @@ def schnet(atoms: Atoms, interactions: int) -> mn.SchNet:
 def calculator(model: str, atoms: Atoms) -> Any:
     if model == "zeros":
         return Zeros()
-    potential = bpnn() if model == "BPNN" else schnet(atoms, int(model.removeprefix("SchNet-")))
+    kind, number = model.split("-")
+    potential = ani_2x(int(number)) if kind == "BPNN" else schnet(atoms, int(number))
     return mn.Calculator(potential, dtype=torch.float32)
 
 

@@ -1,4 +1,7 @@
-"""TorchANI: the architecture of ANI-2x with one network an element, random weights and the adaptive neighbour list."""
+"""TorchANI: the architecture of ANI-2x, random weights and the adaptive neighbour list.
+
+`ANI-2x-n` has the mean of n networks an element.
+"""
 
 from typing import Any
 
@@ -15,7 +18,7 @@ def calculator(model: str, atoms: Atoms) -> Any:
     assembler.set_aev_computer(radial="ani2x", angular="ani2x")
     assembler.set_atomic_networks(ctor="ani2x")
     assembler.set_zeros_as_self_energies()
-    return assembler.assemble(1).float().requires_grad_(False).ase()
+    return assembler.assemble(int(model.removeprefix("ANI-2x-"))).float().requires_grad_(False).ase()
 
 
 if __name__ == "__main__":

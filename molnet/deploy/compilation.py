@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,16 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
+from molnet.checkpoint import encode
 from molnet.data.convert import to_graph
+from molnet.deploy.bpnn import CompiledBPNN, batches
 from molnet.deploy.priors import CompiledAtomEnergies, CompiledZBL
 from molnet.deploy.schnet import CompiledSchNet
 from molnet.deploy.term import CompiledScaled, CompiledSum, CompiledTerm
 from molnet.evaluation import evaluate
 from molnet.kernels import fused_runs
 from molnet.models import SchNet
-from molnet.potential import Potential, Scaled, Sum
+from molnet.potential import Committee, Potential, Scaled, Sum
 from molnet.priors import ZBL, AtomEnergies
 
 KNOWN: dict[type[Potential], Callable[..., CompiledTerm]] = {
@@ -35,9 +38,9 @@ class CompilationError(RuntimeError):
 def compile(potential: Potential) -> Potential:
     """The same potential for energies, forces and stress only, with fewer operations a step.
 
-    It holds the weights that the potential has now, in its dtype. SchNet, ZBL and AtomEnergies are compiled, by
-    themselves or in a `Sum` or `Scaled`. Other potentials stay as they are, and so does everything on a GPU, in other
-    precisions than single and double, and with MOLNET_KERNELS=reference.
+    It holds the weights that the potential has now, in its dtype. SchNet, BPNN, ZBL and AtomEnergies are compiled, by
+    themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other potentials stay as they
+    are, and so does everything on a GPU, in other precisions than single and double, and with MOLNET_KERNELS=reference.
 
     Raises CompilationError if energies or forces differ from the original's on a distorted crystal of its species.
     """
@@ -53,15 +56,45 @@ def _compiled(potential: Potential) -> Potential:
     parts += [whole.potential] if isinstance(potential, Scaled) else []
     made = [_compiled(part) for part in parts]
     compiled: Potential
-    if type(potential) in KNOWN:
-        compiled = KNOWN[type(potential)](potential)
+    if term := _term(potential):
+        compiled = term
         _compare(compiled, potential)
+    elif isinstance(potential, Committee):
+        simpler = _as_sum(potential)
+        compiled = _compiled(simpler)
+        if compiled is simpler:
+            return potential
     elif all(new is old for new, old in zip(made, parts, strict=True)):
         return potential
     else:
         compiled = _combined(whole, made)
     compiled.provenance = potential.provenance
     return compiled.train(potential.training)
+
+
+def _term(potential: Potential) -> CompiledTerm | None:
+    whole: Any = potential
+    members: list[Any] = list(whole.members) if isinstance(potential, Committee) else [potential]
+    if batches(members):
+        return CompiledBPNN(members)
+    return KNOWN[type(potential)](potential) if type(potential) in KNOWN else None
+
+
+def _as_sum(committee: Committee) -> Potential:
+    """The same energies without this committee: the mean of sums is a sum of means, and the mean of equals is one."""
+    members: Any = committee.members
+    first, *others = members
+    if all(_same(first, other) for other in others):
+        return deepcopy(first)
+    kinds = {tuple(type(term) for term in m.terms) if isinstance(m, Sum) else None for m in members}
+    if len(kinds) == 1 and None not in kinds:
+        return Sum([Committee(terms) for terms in zip(*(member.terms for member in members), strict=True)])
+    return Scaled(Sum(members), 1 / len(members))
+
+
+def _same(one: Potential, other: Potential) -> bool:
+    """Whether these are priors with the same numbers."""
+    return type(one) is type(other) and type(one) in (AtomEnergies, ZBL) and encode(one) == encode(other)
 
 
 def _combined(whole: Sum | Scaled, made: Sequence[Potential]) -> Potential:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molnet.kernels.compiled import compiled, inlined
+from molnet.kernels.compiled import SOURCES, compiled, inlined
 
 Array = NDArray[Any]
 
@@ -41,6 +41,19 @@ def add_product(low: int, high: int, x: Array, W: Array, out: Array) -> None:
                 out[i, c] += a0 * W[k, c] + a1 * W[k + 1, c] + a2 * W[k + 2, c] + a3 * W[k + 3, c]
         for k in range(whole_terms, W.shape[0]):
             _add_scaled(out[i], x[i, k], W[k])
+
+
+@compiled
+def networks_layer(low: int, high: int, x: Array, W: Array, bias: Array, out: Array, sources: int = SOURCES) -> None:
+    """x_m W_m + b_m of several networks m, in the rows from low to high: a sum over m where `out` is one matrix.
+
+    x and out are networks × rows × channels, or 1 × rows × channels where the networks share them.
+    """
+    for m in range(out.shape[0]):
+        for i in range(low, high):
+            out[m, i] = bias[m]
+    for m in range(W.shape[0]):
+        add_product(low, high, x[m % x.shape[0]], W[m], out[m % out.shape[0]])
 
 
 @inlined

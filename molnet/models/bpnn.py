@@ -13,15 +13,21 @@ from molnet.data.convert import to_graph
 from molnet.data.statistics import rms_force, species_of
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.graph import Graph
+from molnet.nn.activations import Activation, SiLU
 from molnet.nn.mlp import GroupedMLP
 from molnet.nn.seeding import seeded
 from molnet.potential import Potential
+
+Hidden = Sequence[int] | Sequence[Sequence[int]]
 
 
 class BPNN(Potential):
     """E_i = scale · MLP_Z[(G_i − mean_Z)/spread_Z] with the symmetry functions G_i of atom i and its element Z.
 
-    Mean and spread of the features are those that `standardize` measures, for each element; scale is in eV.
+    Mean and spread of the features are those that `standardize` measures, for each element; scale is in eV. The widths
+    of the hidden layers are the same for all elements, or a sequence for each in the order of the features' species.
+
+    Raises ValueError for widths of more or fewer elements than there are.
     Source: Behler & Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
     """
 
@@ -32,21 +38,23 @@ class BPNN(Potential):
         self,
         features: SymmetryFunctions,
         *,
-        hidden: Sequence[int] = (32, 32),
+        hidden: Hidden = (32, 32),
+        activation: Activation = SiLU(),  # noqa: B008 - frozen
         scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.features, self.hidden, self.scale, self.seed = features, tuple(hidden), scale, seed
-        self.species, self.cutoff = features.species, features.cutoff
+        self.features, self.activation, self.scale, self.seed = features, activation, scale, seed
+        self.species, self.cutoff, self.hidden = features.species, features.cutoff, hidden
         elements, inputs = len(self.species), len(features.names)
         with seeded(seed):
-            self.networks = GroupedMLP(elements, [inputs, *hidden, 1])
+            widths = [[inputs, *layers, 1] for layers in _of_each(hidden, elements)]
+            self.networks = GroupedMLP(widths, activation=activation)
         self.register_buffer("mean", torch.zeros((elements, inputs), dtype=torch.float32))
         self.register_buffer("spread", torch.ones((elements, inputs), dtype=torch.float32))
 
     @classmethod
-    def like(cls, frames: Sequence[Atoms], *, cutoff: float, hidden: Sequence[int] = (32, 32), seed: int = 0) -> BPNN:
+    def like(cls, frames: Sequence[Atoms], *, cutoff: float, hidden: Hidden = (32, 32), seed: int = 0) -> BPNN:
         """An untrained network with the default features, standardized on the data.
 
         The scale is the root mean square force times 1 Å.
@@ -78,3 +86,16 @@ class BPNN(Potential):
         mean, spread = (table.index_select(0, element) for table in (self.mean, self.spread))
         standardized = (self.features(graph) - mean) / spread
         return self.scale * self.networks(standardized, element).squeeze(1)
+
+
+def _of_each(hidden: Hidden, elements: int) -> list[list[int]]:
+    shared = [width for width in hidden if isinstance(width, int)]
+    each = [list(widths) for widths in hidden if not isinstance(widths, int)]
+    if not each:
+        return [shared] * elements
+    if shared or len(each) != elements:
+        raise ValueError(
+            f"hidden = {hidden} has the widths of {len(each)} elements and {len(shared)} layers of all; expected those "
+            f"of the {elements} species of the features, or of all at once."
+        )
+    return each

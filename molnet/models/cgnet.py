@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from molnet.data.conformations import Conformations
 from molnet.features.statistics import all_pairs, coordinates_of, feature_statistics
 from molnet.graph import Graph
 from molnet.kernels.internal import InternalCoordinates
+from molnet.nn.activations import Tanh
 from molnet.nn.mlp import MLP
 from molnet.nn.seeding import seeded
 from molnet.potential import Potential
@@ -70,7 +72,7 @@ class CGnet(Potential):
         self.register_buffer("mean", mean.contiguous(), persistent=False)
         self.register_buffer("inverse", 1 / std, persistent=False)
         with seeded(seed):
-            self.network = MLP([width, *self.hidden, 1], activation=torch.tanh)
+            self.network = MLP([width, *self.hidden, 1], activation=Tanh())
 
     @classmethod
     def like(
@@ -106,8 +108,8 @@ class CGnet(Potential):
 
     def layers(self) -> tuple[list[Tensor], list[Tensor]]:
         """The weights, with a row for each input, and the biases of all layers."""
-        stacked = self.network.network
-        return [w.squeeze(0) for w in stacked.weights], [b.squeeze(0) for b in stacked.biases]
+        layers: Any = self.network.layers
+        return [layer.weight.T for layer in layers], [layer.bias for layer in layers]
 
     def _refuse_others(self, graph: Graph) -> None:
         """Raise ValueError unless the graph holds replicas of the molecule and no cell."""

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cached_property
+from typing import Any
 
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator as AseCalculator
 from ase.calculators.calculator import PropertyNotImplementedError
+from ase.outputs import Properties as AseProperties
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from molnet.data.neighbors import periodic_cell
 from molnet.deploy import CompiledTerm, Step, compile
 from molnet.deploy.step import Found
-from molnet.evaluation import evaluate
-from molnet.potential import Potential
+from molnet.evaluation import deviation, evaluate
+from molnet.potential import Committee, Potential, Sum
 from molnet.simulate.skin import SkinList, differ, same_substance
+
+DEVIATIONS = ("energy_std", "forces_std")
 
 
 class Calculator(AseCalculator):
@@ -26,6 +31,10 @@ class Calculator(AseCalculator):
     list reaches `skin` (Å) further than the potential's cutoff and is reused until atoms or cell have moved that
     far, as `SkinList` derives.
     The total charge is `atoms.info["charge"]` (e).
+
+    Of a `Committee`, or a `Sum` with one, `get_property("energy_std", atoms)` (eV) and `"forces_std"` (eV/Å) are the
+    standard deviations of the members (`molnet.evaluation.deviation`). They cost a calculation with every member, and
+    come when asked for.
 
     Raises `UnknownSpecies` for species that the potential doesn't know, ValueError for two atoms at one
     place, and PropertyNotImplementedError for the stress of what isn't periodic in three directions.
@@ -41,6 +50,9 @@ class Calculator(AseCalculator):
         self.potential = deepcopy(potential).to(dtype).requires_grad_(False).eval()
         self.compiled = compile(self.potential)
         self.neighbors = SkinList(self.potential.cutoff, skin, dtype=dtype, device=self.potential.device)
+        self._committee = _committee_of(self.potential)
+        if self._committee is not None:
+            self.implemented_properties = [*self.implemented_properties, *DEVIATIONS]
         self._step: Step | None = None
         self._step_of = 0
 
@@ -60,7 +72,7 @@ class Calculator(AseCalculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = (),
     ) -> None:
-        """Fill `results`; atom energies cost another pass through the potential and come when asked for."""
+        """Fill `results`; what costs more passes (atom energies, deviations) comes when asked for."""
         if atoms is not None and self.check_state(atoms):
             self.atoms, self.results = atoms.copy(), {}
         if self.atoms is None:
@@ -72,8 +84,14 @@ class Calculator(AseCalculator):
             )
         if "energies" in properties:
             self._calculate_atom_energies(self.atoms)
-        if set(properties) - {"energies"}:
+        if set(properties) & set(DEVIATIONS):
+            self._calculate_deviations(self.atoms)
+        if set(properties) - {"energies", *DEVIATIONS}:
             self._calculate(self.atoms)
+
+    def export_properties(self) -> AseProperties:
+        """The results that ASE knows; deviations are none of them."""
+        return AseProperties({name: value for name, value in self.results.items() if name not in DEVIATIONS})
 
     def _calculate(self, atoms: Atoms) -> None:
         energy, forces, stress = self._found(atoms)
@@ -94,3 +112,21 @@ class Calculator(AseCalculator):
         self.potential.refuse_unknown(atoms.numbers.tolist())
         with torch.no_grad():
             self.results["energies"] = self.compiled(self.neighbors.graph(atoms)).cpu().double().numpy()
+
+    def _calculate_deviations(self, atoms: Atoms) -> None:
+        found = deviation(self._compiled_committee, self.neighbors.graph(atoms))
+        values = found.energy.item(), found.forces.cpu().double().numpy()
+        self.results.update(zip(DEVIATIONS, values, strict=True))
+
+    @cached_property
+    def _compiled_committee(self) -> Committee:
+        # Any, as torch's containers don't say what they hold.
+        whole: Any = self._committee
+        return Committee(compile(member) for member in whole.members)
+
+
+def _committee_of(potential: Potential) -> Committee | None:
+    """The committee that the potential is, or of whose terms one is; the others know no deviation."""
+    terms = list(potential.terms) if isinstance(potential, Sum) else [potential]
+    found = [term for term in terms if isinstance(term, Committee)]
+    return found[0] if len(found) == 1 else None

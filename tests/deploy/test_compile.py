@@ -17,10 +17,11 @@ from molnet.deploy.schnet import CompiledSchNet
 from molnet.deploy.term import CompiledSum
 from molnet.evaluation import evaluate
 from molnet.graph import Properties, batch
-from molnet.models import BPNN, SchNet
+from molnet.models import SchNet
 from molnet.potential import Potential, Scaled, Sum, UnknownSpecies
 from molnet.simulate import Calculator
 from tests.contract import ATOM_ENERGIES, SPECIES, assert_same, bpnn, crystal, ethanol, schnet, zbl
+from tests.simulate.potentials import LennardJones
 
 REACH = 6.5
 STRUCTURES = [ethanol(), crystal(), Atoms("O"), Atoms("CO", [[0, 0, 0], [0, 0, 3.999]])]
@@ -128,14 +129,18 @@ def test_a_wrong_compilation_is_not_returned(monkeypatch: pytest.MonkeyPatch, nu
 
 
 def test_what_is_not_known_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = bpnn()
+    network = LennardJones()
     assert compile(network) is network
-    both = network + bpnn()
+    both = network + LennardJones()
     assert compile(both) is both
     half = schnet().to(torch.bfloat16)
     assert compile(half) is half
     mixed = compile(network + schnet())
-    assert isinstance(mixed, Sum) and isinstance(mixed.terms[0], BPNN) and isinstance(mixed.terms[1], CompiledSchNet)
+    assert (
+        isinstance(mixed, Sum)
+        and isinstance(mixed.terms[0], LennardJones)
+        and isinstance(mixed.terms[1], CompiledSchNet)
+    )
     monkeypatch.setenv("MOLNET_KERNELS", "reference")
     original = total()
     assert compile(original) is original

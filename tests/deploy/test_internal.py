@@ -104,7 +104,7 @@ def test_a_difference_from_the_original_is_found(monkeypatch) -> None:
     fast.networks[0].last[0].mul_(1.1)
     with pytest.raises(CompilationError, match="differs from the original in its energy"):
         evaluate(fast, data().molecule.graph(torch.from_numpy(data().positions[:2])))
-    monkeypatch.setattr(CGnet, "layers", lambda net: ([1.1 * net.network.network.weights[0][0]], [torch.zeros(1)]))
+    monkeypatch.setattr(CGnet, "layers", lambda net: ([1.1 * net.network.layers[0].weight.T], [torch.zeros(1)]))
     with pytest.raises(CompilationError, match="differs from the original in its network"):
         compile_internal(CGnet.like(data(), hidden=()))
 

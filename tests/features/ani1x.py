@@ -40,20 +40,15 @@ def conformer(isomer: int, number: int) -> Atoms:
     return Atoms(data["z"][isomer][real], data["coordinates"][isomer, number][real])
 
 
-def layers() -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Weights and biases of the elements' networks, hidden layers filled up with zeros to equal widths."""
+def layers() -> list[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Weights and biases of the elements' networks, layer by layer."""
     with np.load(shared_data("torchani/ani1x_model0_weights.npz")) as file:
         stored = dict(file)
-    filled = []
-    for layer in range(1, 5):
-        arrays = [[stored[f"{z}_l{layer}_{kind}"] for z in "HCNO"] for kind in "wb"]
-        outputs = max(len(b) for b in arrays[1])
-        inputs = filled[-1][1].shape[2] if filled else 384
-        weight, bias = np.zeros((4, inputs, outputs)), np.zeros((4, 1, outputs))
-        for element, (w, b) in enumerate(zip(*arrays, strict=True)):
-            weight[element, : w.shape[1], : len(b)], bias[element, 0, : len(b)] = w.T, b.ravel()
-        filled.append((torch.from_numpy(weight), torch.from_numpy(bias)))
-    return filled
+    names = [[f"{z}_l{n}" for n in range(1, 5)] for z in "HCNO"]
+    return [
+        [(torch.from_numpy(stored[f"{name}_w"]), torch.from_numpy(stored[f"{name}_b"].ravel())) for name in element]
+        for element in names
+    ]
 
 
 def self_energies() -> ndarray:

@@ -8,7 +8,6 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
-from torch.nn.functional import celu
 
 from molnet.checkpoint import decode, encode
 from molnet.data.convert import to_graph
@@ -16,7 +15,7 @@ from molnet.evaluation import evaluate
 from molnet.features import G2, SymmetryFunctions
 from molnet.graph import batch
 from molnet.models.bpnn import BPNN
-from molnet.nn.mlp import GroupedMLP
+from molnet.nn.activations import CELU, Tanh
 from molnet.potential import UnknownSpecies
 from molnet.priors import AtomEnergies
 from tests.features import ani1x
@@ -69,11 +68,19 @@ def test_the_seed_gives_the_weights_and_leaves_the_global_state():
 
 
 def test_the_constructor_arguments_rebuild_it():
-    model = BPNN.like(alloys(), cutoff=5.0, hidden=(8,), seed=3)
+    features = SymmetryFunctions.default((13, 29), 5.0)
+    model = BPNN(features, hidden=((8, 4), (6,)), activation=Tanh(), scale=2.0, seed=3)
+    model.standardize(alloys())
     again = decode(json.loads(json.dumps(encode(model))))
     again.load_state_dict(model.state_dict())
     graph = to_graph(alloys()[0], 5.0)
     assert torch.equal(evaluate(model, graph).energy, evaluate(again, graph).energy)
+
+
+@pytest.mark.parametrize("hidden", [[(8, 4)], [8, (8, 4)], [(8,), (4,), (4,)]])
+def test_hidden_widths_of_other_elements_are_refused(hidden: list[object]):
+    with pytest.raises(ValueError, match="expected those of the 2 species of the features, or of all at once"):
+        BPNN(SymmetryFunctions.default((13, 29), 5.0), hidden=hidden)
 
 
 def test_unknown_species_are_refused_by_name():
@@ -117,13 +124,15 @@ def test_smooth_through_the_cutoff():
 
 
 def ani_1x() -> BPNN:
-    """The published network: layers of different size are filled up with zeros, and CELU(0) = 0."""
-    model = BPNN(ani1x.symmetry_functions(), hidden=(160, 128, 96), scale=units.Hartree).double()
-    model.networks = GroupedMLP(4, [384, 160, 128, 96, 1], activation=lambda x: celu(x, alpha=0.1)).double()
+    """The published network."""
+    published = ani1x.layers()
+    hidden = [[len(bias) for _, bias in layers[:-1]] for layers in published]
+    model = BPNN(ani1x.symmetry_functions(), hidden=hidden, activation=CELU(0.1), scale=units.Hartree).double()
     with torch.no_grad():
-        for layer, (weight, bias) in enumerate(ani1x.layers()):
-            model.networks.weights[layer].copy_(weight)
-            model.networks.biases[layer].copy_(bias)
+        for network, layers in zip(model.networks.networks, published, strict=True):
+            for layer, (weight, bias) in zip(network.layers, layers, strict=True):
+                layer.weight.copy_(weight)
+                layer.bias.copy_(bias)
     return model
 
 

@@ -2,45 +2,72 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import linear, silu
+from torch.nn.functional import silu
 
+from molnet.nn.activations import Tanh
 from molnet.nn.mlp import MLP, GroupedMLP
 from molnet.nn.seeding import seeded
 
+WIDTHS = [[4, 8, 2], [4, 3, 5, 2], [4, 2]]
 
-def test_each_row_passes_the_network_of_its_group():
+
+@pytest.fixture
+def networks() -> GroupedMLP:
     with seeded(0):
-        networks = GroupedMLP(3, [4, 8, 2], activation=torch.tanh)
-        for bias in networks.biases:
-            torch.nn.init.normal_(bias)
-        x = torch.randn(7, 4)
+        made = GroupedMLP(WIDTHS, activation=Tanh()).double()
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter)
+    return made
+
+
+def test_each_row_passes_the_network_of_its_group(networks: GroupedMLP) -> None:
+    x = torch.randn((7, 4), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     group = torch.tensor([2, 0, 1, 1, 0, 2, 2])
-    for row, g, result in zip(x, group, networks(x, group), strict=True):
-        (w1, w2), (b1, b2) = networks.weights, networks.biases
-        hidden = torch.tanh(linear(row, w1[g].T, b1[g, 0]))
-        torch.testing.assert_close(result, linear(hidden, w2[g].T, b2[g, 0]))
+    for row, g, found in zip(x, group.tolist(), networks(x, group), strict=True):
+        layers = networks.networks[g].layers
+        assert [layers[0].in_features, *(layer.out_features for layer in layers)] == WIDTHS[g]
+        for layer in layers[:-1]:
+            row = torch.tanh(layer.weight @ row + layer.bias)
+        torch.testing.assert_close(found, layers[-1].weight @ row + layers[-1].bias)
 
 
-def test_one_network_for_any_batch_shape():
+def test_first_and_second_derivatives(networks: GroupedMLP) -> None:
+    x = torch.randn((5, 4), generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    group = torch.tensor([2, 0, 0, 2, 0])
+    assert torch.autograd.gradcheck(lambda x: networks(x, group), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: networks(x, group), (x,))
+
+
+def test_groups_without_rows_cost_nothing(networks: GroupedMLP) -> None:
+    networks(torch.ones((3, 4), dtype=torch.float64), torch.tensor([2, 0, 2])).sum().backward()
+    assert [any(p.grad is not None for p in network.parameters()) for network in networks.networks] == [1, 0, 1]
+
+
+def test_no_rows(networks: GroupedMLP) -> None:
+    found = networks(torch.zeros((0, 4), dtype=torch.float64), torch.zeros(0, dtype=torch.long))
+    assert found.shape == (0, 2)
+
+
+def test_outputs_of_different_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"outputs of one width; found \[2, 1\]"):
+        GroupedMLP([[3, 2], [3, 4, 1]])
+
+
+def test_one_network_for_any_batch_shape() -> None:
     with seeded(0):
         network, x = MLP([3, 5, 2]), torch.randn(2, 4, 3)
     assert network(x).shape == (2, 4, 2)
-    assert network(x[0, 0]).shape == (2,)
-    w, b = network.network.weights, network.network.biases
-    expected = silu(x @ w[0][0] + b[0][0]) @ w[1][0] + b[1][0]
-    torch.testing.assert_close(network(x), expected)
+    torch.testing.assert_close(network(x)[1, 2], network(x[1, 2]))
+    first, last = network.layers
+    torch.testing.assert_close(network(x), last(silu(first(x))))
 
 
-def test_no_rows():
-    assert GroupedMLP(2, [3, 1])(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)).shape == (0, 1)
-
-
-def test_the_output_of_a_wide_network_has_the_size_of_its_input():
+def test_the_output_of_a_wide_network_has_the_size_of_its_input() -> None:
     with seeded(1):
-        network, x = MLP([200, 200], activation=torch.tanh), torch.randn(500, 200)
+        network, x = MLP([200, 200], activation=Tanh()), torch.randn(500, 200)
     assert 0.9 < network(x).std().item() < 1.1
 
 
-def test_a_single_width_is_refused():
+def test_a_single_width_is_refused() -> None:
     with pytest.raises(ValueError, match=r"widths of its input and output; found \[3\]"):
         MLP([3])

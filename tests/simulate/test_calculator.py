@@ -14,7 +14,8 @@ from ase.optimize import BFGS
 from molnet.data.convert import to_graph
 from molnet.evaluation import evaluate
 from molnet.models.schnet import SchNet
-from molnet.potential import UnknownSpecies
+from molnet.potential import Committee, UnknownSpecies
+from molnet.priors import AtomEnergies
 from molnet.simulate import Calculator
 from tests.simulate.potentials import LennardJones, Springs
 
@@ -43,6 +44,23 @@ def test_the_results_are_those_of_evaluate():
     assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
     assert np.allclose(atoms.get_forces(), expected.forces.numpy(), atol=1e-12)
     assert atoms.get_potential_energies().sum() == pytest.approx(atoms.get_potential_energy(), abs=1e-12)
+
+
+def test_a_committee_has_deviations_when_asked():
+    members = [SchNet((1, 6, 8), 3.5, channels=8, interactions=1, knots=16, seed=seed) for seed in range(3)]
+    atoms, energies = ethanol(), AtomEnergies((1, 6, 8), [-1.0, -2.0, -3.0])
+    atoms.calc = Calculator(energies + Committee(members))
+    atoms.get_forces()
+    assert "energy_std" not in atoms.calc.results
+    each = [evaluate(member.double(), to_graph(atoms, 3.5)) for member in members]
+    expected = np.std([one.energy.item() for one in each]), np.std([one.forces.numpy() for one in each], axis=0)
+    for name, value in zip(("energy_std", "forces_std"), expected, strict=True):
+        np.testing.assert_allclose(atoms.calc.get_property(name, atoms), value, rtol=1e-9, atol=1e-12)
+    assert atoms.get_properties(["energy"])["energy"] == atoms.get_potential_energy()
+    atoms.rattle(0.01, seed=0)
+    assert atoms.calc.get_property("energy_std", atoms) != pytest.approx(expected[0], rel=1e-6)
+    with pytest.raises(PropertyNotImplementedError):
+        Calculator(tiny()).get_property("energy_std", atoms)
 
 
 def test_a_trajectory_with_a_moving_cell_agrees_with_fresh_lists():

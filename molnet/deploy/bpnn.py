@@ -1,0 +1,212 @@
+"""Behler–Parrinello networks for use: only the elements that are there, element by element, and members in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from numpy import ndarray
+from torch import Tensor, nn
+
+from molnet.deploy.term import CompiledTerm, Pullback
+from molnet.features.symmetry import SymmetryFunctions
+from molnet.graph import Graph
+from molnet.kept import Kept
+from molnet.kernels import PlainEnvironments
+from molnet.kernels.compiled import parts, share
+from molnet.kernels.dense import networks_layer
+from molnet.models.bpnn import BPNN
+from molnet.nn.activations import CELU, LINEAR, Activation, SiLU, Softplus, Tanh
+
+ROWS = 4
+"""So many rows share what `networks_layer` reads."""
+
+# torch's derivatives: of an activation, from the gradient of its result h = f(a), and a or h.
+_aten = torch.ops.aten
+BACKWARD: dict[type[Activation], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
+    CELU: lambda f, grad, a, h: _aten.elu_backward(grad, f.alpha, 1.0, 1 / f.alpha, True, h),
+    SiLU: lambda f, grad, a, h: _aten.silu_backward(grad, a),
+    Softplus: lambda f, grad, a, h: _aten.softplus_backward(grad, a, 1.0, LINEAR),
+    Tanh: lambda f, grad, a, h: _aten.tanh_backward(grad, h),
+}
+
+
+def batches(members: Sequence[Any]) -> bool:
+    """Whether these are networks that a `CompiledBPNN` can compute together."""
+    first = members[0]
+    if not isinstance(first, BPNN) or type(first.activation) not in BACKWARD:
+        return False
+    shape = _shape(first)
+    hidden = all(len(widths) > 1 for widths in shape[-1])
+    return hidden and all(isinstance(member, BPNN) and _shape(member) == shape for member in members)
+
+
+def _shape(member: Any) -> tuple[Any, ...]:
+    features = member.features
+    widths = [[layer.weight.shape for layer in network.layers] for network in member.networks.networks]
+    return features.species, features.blocks, features.cutoff_function, member.activation, widths
+
+
+class CompiledBPNN(CompiledTerm):
+    """The mean energies of networks of one shape with their present weights, in their dtype, and the derivative.
+
+    Features are computed once for all members. Those of elements that a structure doesn't hold are zero: their columns
+    are left out, and what their means and the other means and spreads do is part of the weights and biases of the first
+    layer. As an atom's energy depends on its own features only, ∂E_i/∂G_i is computed at once.
+    """
+
+    def __init__(self, members: Sequence[BPNN]) -> None:
+        super().__init__()
+        first = members[0]
+        self.species, self.cutoff = first.species, first.cutoff
+        self.features, self.activation = first.features, first.activation
+        self.members = nn.ModuleList(deepcopy(member).requires_grad_(False) for member in members)
+        self._layout = Kept(self._lay_out)
+        self._folded: _Folded | None = None
+
+    def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
+        layout = self._layout.of(graph, self.dtype)
+        values, pullback = layout.features(vectors)
+        with torch.no_grad():
+            x = torch.from_numpy(values).index_select(0, layout.rows).sub_(layout.means)
+            pairs = zip(layout.networks, x.split(layout.counts), strict=True)
+            found = zip(*(network.energies(own, self.activation) for network, own in pairs), strict=True)
+            energies, slopes = (torch.cat(parts).index_select(0, layout.places) for parts in found)
+
+        def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
+            return pullback(slopes.numpy() * d_energies.astype(values.dtype)[:, None])
+
+        return energies.double().numpy(), back
+
+    def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
+        element = self.features.elements(graph.species)
+        present = element.unique().tolist() or [0]
+        if self._folded is None or self._folded.elements != present:
+            self._folded = _fold(self.features, self.members, present)
+        folded, order = self._folded, element.argsort(stable=True)
+        atoms = order.split(torch.bincount(element, minlength=len(self.species))[present].tolist())
+        # A product of four rows takes as long as one of three, or of two.
+        rows = [torch.cat([own, own[:1].expand(-len(own) % ROWS)]) for own in atoms]
+        kept = torch.cat([torch.arange(len(many)) < len(own) for own, many in zip(atoms, rows, strict=True)])
+        counts = [len(many) for many in rows]
+        return _Layout(
+            folded.features.plain(folded.features.elements(graph.species), graph.edges),
+            torch.cat(rows),
+            kept.nonzero().squeeze(1)[order.argsort()],
+            counts,
+            torch.cat([net.mean.expand(n, -1) for net, n in zip(folded.networks, counts, strict=True)]),
+            folded.networks,
+        )
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A hidden layer of all members: members × inputs × outputs weights, their transposes, members × outputs biases."""
+
+    weights: ndarray
+    transposes: ndarray
+    biases: ndarray
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One element's networks of all members, for features from which the mean has been subtracted.
+
+    The readout is members × 1 × inputs, and zero the sum of its biases.
+    """
+
+    mean: Tensor
+    layers: list[_Layer]
+    readout: Tensor
+    zero: Tensor
+
+    def energies(self, x: Float[Tensor, "rows features"], activation: Activation) -> tuple[Tensor, Tensor]:
+        """E_i, and ∂E_i/∂G_i."""
+        backward, before, after = BACKWARD[type(activation)], [], [x.unsqueeze(0)]
+        for layer in self.layers:
+            before.append(_product(after[-1], layer.weights, layer.biases))
+            after.append(activation(before[-1]))
+        energies = (after[-1] * self.readout).sum(dim=(0, 2)).add_(self.zero)
+        grad = self.readout.expand_as(after[-1])
+        for layer, a, h in zip(reversed(self.layers), reversed(before), reversed(after[1:]), strict=True):
+            members = 1 if layer is self.layers[0] else len(layer.weights)
+            nothing = np.zeros((members, layer.weights.shape[1]), layer.weights.dtype)
+            grad = _product(backward(activation, grad, a, h), layer.transposes, nothing)
+        return energies, grad[0]
+
+
+def _product(x: Tensor, weights: ndarray, biases: ndarray) -> Tensor:
+    """x_m W_m + b_m for all members m, or where there is one b, the sum over m."""
+    found = np.empty((len(biases), x.shape[1], weights.shape[2]), weights.dtype)
+    blocks, n_parts = x.shape[1] // ROWS, parts(weights.size * x.shape[1])
+    bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
+    x_, arrays = x.numpy(), (weights, biases, found)
+    share(lambda _, low, high: networks_layer(low, high, x_, *arrays), bounds)
+    return torch.from_numpy(found)
+
+
+@dataclass(frozen=True)
+class _Folded:
+    """What belongs to the elements that a structure holds."""
+
+    elements: list[int]
+    features: SymmetryFunctions
+    networks: list[_Network]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The loops over one list of atoms and edges; atoms in the order of their elements, and the place of each there.
+
+    Of each element some atoms stand there twice, to make their number a multiple of `ROWS`.
+    """
+
+    features: PlainEnvironments
+    rows: Tensor
+    places: Tensor
+    counts: list[int]
+    means: Tensor
+    networks: list[_Network]
+
+
+@torch.no_grad()
+def _fold(features: SymmetryFunctions, members: Any, present: list[int]) -> _Folded:
+    species = [features.species[number] for number in present]
+    subset = SymmetryFunctions(species, features.blocks, features.cutoff_function)
+    columns = torch.tensor(_columns(features, present))
+    return _Folded(present, subset, [_network(members, number, columns) for number in present])
+
+
+def _columns(features: SymmetryFunctions, present: list[int]) -> list[int]:
+    """Where the features of some elements stand among those of all."""
+    # One character for each element, so that no name of a pair can be read in two ways.
+    labels = [chr(0xE000 + number) for number in range(len(features.species))]
+    absent = set(labels) - {labels[number] for number in present}
+    names = [name for block in features.blocks for name in block.names(labels)]
+    return [column for column, name in enumerate(names) if absent.isdisjoint(name)]
+
+
+def _network(members: Any, element: int, columns: Tensor) -> _Network:
+    mean = torch.stack([member.mean[element] for member in members]).double().mean(dim=0)[columns]
+    every = []
+    for member in members:
+        layers = [(layer.weight.double(), layer.bias.double()) for layer in member.networks.networks[element].layers]
+        weight, bias = layers[0]
+        weight = weight / member.spread[element]
+        layers[0] = weight[:, columns], bias - weight @ member.mean[element].double() + weight[:, columns] @ mean
+        weight, bias = layers[-1]
+        layers[-1] = member.scale / len(members) * weight, member.scale / len(members) * bias
+        every.append(layers)
+    *hidden, last = zip(*every, strict=True)
+    dtype = members[0].dtype
+    made = []
+    for layer in hidden:
+        transposes, biases = (torch.stack(part).to(dtype).contiguous() for part in zip(*layer, strict=True))
+        made.append(_Layer(transposes.mT.contiguous().numpy(), transposes.numpy(), biases.numpy()))
+    readout, zero = torch.stack([w for w, _ in last]), torch.cat([b for _, b in last]).sum()
+    return _Network(mean.to(dtype), made, readout.to(dtype), zero.to(dtype))

@@ -1,0 +1,59 @@
+"""Activations of networks, as objects of plain numbers that are saved with a potential."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["CELU", "Activation", "SiLU", "Softplus", "Tanh"]
+
+LINEAR = 40.0
+"""From here on ln(1 + e^x) is x, also in float64."""
+
+
+class Activation(ABC):
+    """A function of each number by itself."""
+
+    @abstractmethod
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]: ...
+
+
+@dataclass(frozen=True)
+class SiLU(Activation):
+    """x / (1 + e^−x)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return functional.silu(x)
+
+
+@dataclass(frozen=True)
+class CELU(Activation):
+    """x where it is positive, α (e^(x/α) − 1) elsewhere; the published ANI networks have α = 0.1."""
+
+    alpha: float = 1.0
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        # torch's own celu has a derivative that is off by 1e-8: it rounds 1/α to float32.
+        found: Tensor = torch.ops.aten.elu(x, self.alpha, 1.0, 1 / self.alpha)
+        return found
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """tanh x."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.tanh(x)
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """ln(1 + e^x)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return functional.softplus(x, threshold=LINEAR)
