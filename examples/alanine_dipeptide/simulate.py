@@ -113,13 +113,13 @@ def report(folder: Path) -> None:
 
 
 def main(
-    nanoseconds: Annotated[float, typer.Option(help="Of all walkers together.")] = 200.0,
+    nanoseconds: Annotated[float, typer.Option(help="Of all walkers together.")] = 56.0,
     walkers: Annotated[int, typer.Option(help="Independent trajectories.")] = 8,
-    interval: Annotated[float, typer.Option(help="Between frames, in ps.")] = 1.0,
-    equilibration: Annotated[float, typer.Option(help="Of each walker, not written, in ps.")] = 200.0,
+    interval: Annotated[float, typer.Option(help="Between frames, in ps.")] = 0.5,
+    equilibration: Annotated[float, typer.Option(help="Of each walker, not written, in ps.")] = 50.0,
     rotate_every: Annotated[float, typer.Option(help="Between trial rotations, in ps; 0 for dynamics alone.")] = 0.2,
     friction: Annotated[float, typer.Option(help="Of the Langevin dynamics, in 1/ps.")] = 20.0,
-    timestep: Annotated[float, typer.Option(help="In fs; 2 with --hydrogen-mass 1.008 is the usual choice.")] = 4.0,
+    timestep: Annotated[float, typer.Option(help="In fs.")] = 2.0,
     hydrogen_mass: Annotated[float, typer.Option(help="In amu, taken from the bonded atom.")] = 3.0,
     platform: Annotated[str, typer.Option(help="Of OpenMM: Reference, CPU, CUDA, …")] = "Reference",
     seed: Annotated[int, typer.Option(help="Of the velocities and the noise.")] = 1,
