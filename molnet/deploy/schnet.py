@@ -48,22 +48,24 @@ class CompiledSchNet(CompiledTerm):
     def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         layout = self._layout.of(graph, PRECISIONS[vectors.dtype])
         (layers, n_atoms, channels), hidden = layout.shape, layout.forward[-1].shape[0]
-        y, s, slopes = np.empty((3, layers, n_atoms, channels), vectors.dtype)
+        y, s, slopes = empty((3, layers, n_atoms, channels), vectors.dtype)
         y[0] = layout.forward[1][0]
-        h, hidden_slopes = np.empty((2, n_atoms, hidden), vectors.dtype)
+        h, hidden_slopes = empty((2, n_atoms, hidden), vectors.dtype)
         splines, first = np.empty((len(vectors), loops.COLUMNS), vectors.dtype), np.empty(len(vectors), np.int64)
         energies = np.empty(n_atoms)
         work = (vectors, splines, first, y, s, slopes, h, hidden_slopes)
         layout.do(loops.forward, layers, layout.edges, (self.cutoff, self.knots), layout.forward, work, energies)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
-            d_s, d_density = np.empty((2, layers, n_atoms, channels), vectors.dtype)
-            d_hidden, d_y = np.empty_like(h), np.empty_like(y[0])
-            d_distance, d_vectors = np.zeros(len(vectors)), np.empty_like(vectors)
+            d_s, d_density = empty((2, layers, n_atoms, channels), vectors.dtype)
+            d_hidden, d_y = empty(h.shape, vectors.dtype), empty(y[0].shape, vectors.dtype)
+            d_vectors, places = np.empty_like(vectors), len(vectors) + n_atoms
+            near = (empty((places, 8), vectors.dtype), np.empty((places, 3), np.int64), np.empty(n_atoms, np.int64))
+            d_distance = np.zeros(places, vectors.dtype)
             grads = (d_energies, d_hidden, d_s, d_density, d_y, d_distance)
             done = (splines, first, y, slopes, hidden_slopes)
-            layout.do(loops.backward, layers + 1, layout.edges, layout.backward, done, grads)
-            loops.vectors_gradient(vectors, splines, d_distance, d_vectors)
+            layout.do(loops.backward, layers + 1, layout.edges, layout.backward, done, near, grads)
+            loops.vectors_gradient(layout.edges, near, vectors, splines, d_distance, d_vectors)
             return d_vectors
 
         return energies, back
@@ -107,6 +109,11 @@ def _merged(schnet: Any) -> list[Tensor]:
     blocks = torch.stack(merged) if merged else W[:0]
     stacks = [zero, torch.stack(rows), blocks, W, bias, C, readout_rows, readout, weight]
     return [*stacks, blocks.mT, W.mT, readout.mT]
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> ndarray:
+    """An empty array that begins where a line of the cache does, as torch's do; loops over others take much longer."""
+    return torch.empty(shape, dtype=PRECISIONS[np.dtype(dtype)]).numpy()
 
 
 @dataclass(frozen=True)

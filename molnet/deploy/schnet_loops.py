@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molnet.kernels.compiled import compiled, inlined
+from molnet.kernels.compiled import compiled, disjoint, inlined
 from molnet.kernels.dense import add_product, softplus
 from molnet.kernels.loops import BEYOND, index_parts, spline_place, spline_slopes, spline_values
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]
 Grid = tuple[float, int]
+
+U = np.uint64
 
 COLUMNS = 9
 """What is kept of an edge: the values of its four splines, their derivatives by the distance, and 1/r."""
@@ -41,42 +43,102 @@ def _splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, fi
         splines[e, 8] = 1 / r if r != 0 else 0.0
 
 
-@compiled
+@inlined
+def _near(low: int, high: int, first: Array, near: Array) -> int:
+    """Lists the edges that count, the last of them twice, and returns how many there are."""
+    count = 0
+    for e in range(low, high):
+        near[count] = e
+        count += first[e] != BEYOND
+    near[count] = near[max(count - 1, 0)]
+    return count
+
+
+@inlined
+def _longest(starts: Array) -> int:
+    """The largest number of edges of one atom."""
+    found = 0
+    for i in range(starts.shape[0] - 1):
+        found = max(found, starts[i + 1] - starts[i])
+    return found
+
+
+@inlined
+def _four(b: Array, e: int, column: int, scale: float) -> tuple[float, float, float, float]:
+    return scale * b[e, column], scale * b[e, column + 1], scale * b[e, column + 2], scale * b[e, column + 3]
+
+
+@disjoint
 def _densities(low: int, high: int, edges: Arrays, b: Array, first: Array, x: Array, C: Array, out: Array) -> None:
-    """A_i = Σ_j w ∘ x_j with the filters w = Σ_k b_k C_k."""
+    """A_i = Σ_j w ∘ x_j with the filters w = Σ_k b_k C_k.
+
+    A row of A is read and written once for two edges; the last of an odd number stands beside itself with the weight 0.
+    """
     pairs, index = edges
     starts, _, _ = index_parts(index, x.shape[0])
+    near, one = np.empty(_longest(starts) + 1, np.uint64), x.dtype.type(1)
     for i in range(low, high):
         out[i] = 0
-        for e in range(starts[i], starts[i + 1]):
-            n, j = first[e], pairs[1, e]
-            if n == BEYOND:
+        count = _near(starts[i], starts[i + 1], first, near)
+        for q in range(0, count, 2):
+            e, E = near[q], near[q + 1]
+            # Of unsigned numbers nobody asks whether they count from the end.
+            j, n, J, N = U(pairs[1, e]), U(first[e]), U(pairs[1, E]), U(first[E])
+            b0, b1, b2, b3 = _four(b, e, 0, one)
+            B0, B1, B2, B3 = _four(b, E, 0, x.dtype.type(q + 1 < count))
+            for c in range(x.shape[1]):
+                w = b0 * C[n, c] + b1 * C[n + U(1), c] + b2 * C[n + U(2), c] + b3 * C[n + U(3), c]
+                W = B0 * C[N, c] + B1 * C[N + U(1), c] + B2 * C[N + U(2), c] + B3 * C[N + U(3), c]
+                out[i, c] += w * x[j, c] + W * x[J, c]
+
+
+@disjoint
+def _reversed(low: int, high: int, edges: Arrays, splines: Array, first: Array, outs: Arrays) -> None:
+    """Copies what is kept of the edges that end at an atom and count to where they stand one after the other.
+
+    So one pass reads them here and there, and those of all layers in order. Each has its center, its first knot and its
+    own number; behind the last of an odd number stands a copy with the weight 0, for which each atom has a place.
+    """
+    (pairs, index), (copies, numbers, ends) = edges, outs
+    _, starts, reverse = index_parts(index, ends.shape[0])
+    for j in range(low, high):
+        place = starts[j] + j
+        for q in range(starts[j], starts[j + 1]):
+            e = reverse[q]
+            if first[e] == BEYOND:
                 continue
-            b0, b1, b2, b3 = b[e, 0], b[e, 1], b[e, 2], b[e, 3]
-            for c in range(out.shape[1]):
-                out[i, c] += (b0 * C[n, c] + b1 * C[n + 1, c] + b2 * C[n + 2, c] + b3 * C[n + 3, c]) * x[j, c]
+            for k in range(8):
+                copies[place, k] = splines[e, k]
+            numbers[place, 0], numbers[place, 1], numbers[place, 2] = pairs[0, e], first[e], e
+            place += 1
+        ends[j] = place
+        if (place - starts[j] - j) % 2 == 1:
+            copies[place] = 0
+            numbers[place] = numbers[place - 1]
 
 
-@compiled
-def _adjoint(low: int, high: int, edges: Arrays, b: Array, first: Array, arrays: Arrays, outs: Arrays) -> None:
+@disjoint
+def _adjoint(low: int, high: int, starts: Array, near: Arrays, arrays: Arrays, x_out: Array, r_out: Array) -> None:
     """∂x_j = Σ_i w ∘ G_i, and adds ⟨G_i, w′ ∘ x_j⟩ to the derivative with respect to the distance of i and j."""
-    (pairs, index), (G, x, C), (x_out, distance_out) = edges, arrays, outs
-    _, reverse_starts, reverse = index_parts(index, x.shape[0])
+    (b, numbers, ends), (G, x, C) = near, arrays
     for j in range(low, high):
         x_out[j] = 0
-        for q in range(reverse_starts[j], reverse_starts[j + 1]):
-            e = reverse[q]
-            n, i = first[e], pairs[0, e]
-            if n == BEYOND:
-                continue
-            b0, b1, b2, b3 = b[e, 0], b[e, 1], b[e, 2], b[e, 3]
-            d0, d1, d2, d3 = b[e, 4], b[e, 5], b[e, 6], b[e, 7]
-            total = x.dtype.type(0)
+        for q in range(starts[j] + j, ends[j], 2):
+            e, E = U(q), U(q + 1)
+            i, n, k, N = U(numbers[e, 0]), U(numbers[e, 1]), U(numbers[E, 0]), U(numbers[E, 1])
+            b0, b1, b2, b3, d0, d1, d2, d3 = b[e, 0], b[e, 1], b[e, 2], b[e, 3], b[e, 4], b[e, 5], b[e, 6], b[e, 7]
+            B0, B1, B2, B3, D0, D1, D2, D3 = b[E, 0], b[E, 1], b[E, 2], b[E, 3], b[E, 4], b[E, 5], b[E, 6], b[E, 7]
+            s = S = x.dtype.type(0)
             for c in range(x.shape[1]):
-                c0, c1, c2, c3 = C[n, c], C[n + 1, c], C[n + 2, c], C[n + 3, c]
-                x_out[j, c] += (b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3) * G[i, c]
-                total += (d0 * c0 + d1 * c1 + d2 * c2 + d3 * c3) * G[i, c] * x[j, c]
-            distance_out[e] += total
+                c0, c1, c2, c3 = C[n, c], C[n + U(1), c], C[n + U(2), c], C[n + U(3), c]
+                C0, C1, C2, C3 = C[N, c], C[N + U(1), c], C[N + U(2), c], C[N + U(3), c]
+                g, h = G[i, c], G[k, c]
+                w, W = b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3, B0 * C0 + B1 * C1 + B2 * C2 + B3 * C3
+                x_out[j, c] += w * g + W * h
+                s += (d0 * c0 + d1 * c1 + d2 * c2 + d3 * c3) * (g * x[j, c])
+                S += (D0 * C0 + D1 * C1 + D2 * C2 + D3 * C3) * (h * x[j, c])
+            r_out[e] += s
+            r_out[E] += S
 
 
 @inlined
@@ -125,16 +187,25 @@ def forward(
 
 @compiled
 def backward(
-    stages: tuple[int, int], low: int, high: int, edges: Arrays, weights: Arrays, work: Arrays, grads: Arrays
+    stages: tuple[int, int],
+    low: int,
+    high: int,
+    edges: Arrays,
+    weights: Arrays,
+    work: Arrays,
+    near: Arrays,
+    grads: Arrays,
 ) -> None:
     """Stage 0 is the readout and each other the layer before those already done: from activations to distances."""
     merged, W, C, readout, weight = weights
     splines, first, y, slopes, hidden_slopes = work
     d_energies, d_hidden, d_s, d_density, d_y, d_distance = grads
     layers = len(C)
+    _, starts, _ = index_parts(edges[1], d_y.shape[0])
     for stage in range(stages[0], stages[1]):
         n = layers - stage
         if stage == 0:
+            _reversed(low, high, edges, splines, first, near)
             for i in range(low, high):
                 for c in range(d_hidden.shape[1]):
                     d_hidden[i, c] = d_energies[i] * weight[c] * hidden_slopes[i, c]
@@ -143,7 +214,7 @@ def backward(
                     d_s[k, i] = 0
                 add_product(low, high, d_hidden, readout[k], d_s[k])
         else:
-            _adjoint(low, high, edges, splines, first, (d_density[n], y[n], C[n]), (d_y, d_distance))
+            _adjoint(low, high, starts, near, (d_density[n], y[n], C[n]), d_y, d_distance)
             for k in range(n):
                 add_product(low, high, d_y, merged[n * (n - 1) // 2 + k], d_s[k])
         if n > 0:
@@ -155,9 +226,13 @@ def backward(
 
 
 @compiled
-def vectors_gradient(vectors: Array, splines: Array, d_distance: Array, out: Array) -> None:
+def vectors_gradient(edges: Arrays, near: Arrays, vectors: Array, splines: Array, d_distance: Array, out: Array) -> None:
     """∂r_ij = ∂E/∂r_ij r̂_ij."""
-    for e in range(vectors.shape[0]):
-        scale = d_distance[e] * splines[e, 8]
-        for a in range(3):
-            out[e, a] = scale * vectors[e, a]
+    (_, numbers, ends), n_atoms = near, len(near[2])
+    _, starts, _ = index_parts(edges[1], n_atoms)
+    out[:] = 0
+    for j in range(n_atoms):
+        for q in range(starts[j] + j, ends[j]):
+            e = numbers[q, 2]
+            for a in range(3):
+                out[e, a] = d_distance[q] * splines[e, 8] * vectors[e, a]
