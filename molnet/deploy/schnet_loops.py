@@ -157,7 +157,7 @@ def forward(
     The first projections are given; energies are in float64.
     """
     zero, rows, merged, W, bias, C, readout_rows, readout, weight = weights
-    vectors, splines, first, y, s, slopes, hidden, hidden_slopes = work
+    vectors, y, slopes, hidden_slopes, splines, first, s, hidden = work
     layers = len(C)
     starts, _, _ = index_parts(edges[1], s.shape[1])
     for n in range(stages[0], stages[1]):
@@ -198,8 +198,8 @@ def backward(
 ) -> None:
     """Stage 0 is the readout and each other the layer before those already done: from activations to distances."""
     merged, W, C, readout, weight = weights
-    splines, first, y, slopes, hidden_slopes = work
-    d_energies, d_hidden, d_s, d_density, d_y, d_distance = grads
+    y, slopes, hidden_slopes, splines, first = work
+    d_energies, d_distance, d_hidden, d_s, d_density, d_y = grads
     layers = len(C)
     _, starts, _ = index_parts(edges[1], d_y.shape[0])
     for stage in range(stages[0], stages[1]):
@@ -226,7 +226,9 @@ def backward(
 
 
 @compiled
-def vectors_gradient(edges: Arrays, near: Arrays, vectors: Array, splines: Array, d_distance: Array, out: Array) -> None:
+def vectors_gradient(
+    edges: Arrays, near: Arrays, vectors: Array, splines: Array, d_distance: Array, out: Array
+) -> None:
     """∂r_ij = ∂E/∂r_ij r̂_ij."""
     (_, numbers, ends), n_atoms = near, len(near[2])
     _, starts, _ = index_parts(edges[1], n_atoms)
