@@ -9,6 +9,7 @@ All arrays of layers are stacked: y (layers, atoms, channels) are projections, s
 
 from __future__ import annotations
 
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,31 +17,51 @@ from numpy.typing import NDArray
 
 from molnet.kernels.compiled import compiled, disjoint, inlined
 from molnet.kernels.dense import add_product, softplus
-from molnet.kernels.loops import BEYOND, index_parts, spline_place, spline_slopes, spline_values
+from molnet.kernels.loops import BEYOND, index_parts
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]
 Grid = tuple[float, int]
 
 U = np.uint64
+BLOCK = 128  # edges
 
 COLUMNS = 9
 """What is kept of an edge: the values of its four splines, their derivatives by the distance, and 1/r."""
 
 
-@inlined
+@disjoint
 def _splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, first: Array) -> None:
-    """Of the edges from low to high; splines that begin before the grid are left out."""
-    for e in range(low, high):
-        r, first[e], shift, t = spline_place(vectors[e], grid)
-        splines[e] = 0
-        if first[e] == BEYOND:
-            continue
-        density, values, slopes = grid[1] / grid[0], spline_values(t), spline_slopes(t)
-        for k in range(4 - shift):
-            splines[e, k + shift] = values[k]
-            splines[e, 4 + k + shift] = density * slopes[k]
-        splines[e, 8] = 1 / r if r != 0 else 0.0
+    """Of the edges from low to high that count, block by block: roots and divisions are vectorized, cubics are not."""
+    cutoff, knots = grid
+    density = knots / cutoff
+    rows = np.empty((3, BLOCK))
+    inverse, u, place = rows[0], rows[1], rows[2]
+    for start in range(low, high, BLOCK):
+        count = min(BLOCK, high - start)
+        for q in range(count):
+            v = vectors[start + q]
+            r = sqrt(np.float64(v[0]) * v[0] + np.float64(v[1]) * v[1] + np.float64(v[2]) * v[2])
+            inverse[q] = 1 / r if r != 0 else 0.0
+            u[q] = r * density
+            # NaN stands in the first interval: it passes to the result, and no index is out of bounds.
+            place[q] = np.floor(u[q]) if r < cutoff else (float(BEYOND) if r < inf else 0.0)
+        for q in range(count):
+            e, interval = start + q, min(np.int64(np.int32(place[q])), knots - 1)
+            n = max(0, min(interval, knots - 4))
+            first[e] = n if interval >= 0 else BEYOND
+            t = u[q] - interval
+            s = 1 - t
+            splines[e, 0], splines[e, 3] = s * s * s * (1 / 6), t * t * t * (1 / 6)
+            splines[e, 1], splines[e, 2] = (0.5 * t - 1) * t * t + 2 / 3, (0.5 * s - 1) * s * s + 2 / 3
+            splines[e, 4], splines[e, 7] = -0.5 * s * s * density, 0.5 * t * t * density
+            splines[e, 5], splines[e, 6] = (1.5 * t - 2) * t * density, (2 - 1.5 * s) * s * density
+            splines[e, 8] = inverse[q]
+            # Near the cutoff the four were moved to end on the grid, and those beyond it are left out.
+            for _ in range(n, interval):
+                for k in range(3, 0, -1):
+                    splines[e, k], splines[e, k + 4] = splines[e, k - 1], splines[e, k + 3]
+                splines[e, 0], splines[e, 4] = 0, 0
 
 
 @inlined
