@@ -25,6 +25,7 @@ Grid = tuple[float, int]
 
 U = np.uint64
 BLOCK = 128  # edges
+ROWS = 64  # atoms, whose rows pass through all operations of a stage while the caches hold them
 
 COLUMNS = 9
 """What is kept of an edge: the values of its four splines, their derivatives by the distance, and 1/r."""
@@ -76,10 +77,10 @@ def _near(low: int, high: int, first: Array, near: Array) -> int:
 
 
 @inlined
-def _longest(starts: Array) -> int:
+def _longest(low: int, high: int, starts: Array) -> int:
     """The largest number of edges of one atom."""
     found = 0
-    for i in range(starts.shape[0] - 1):
+    for i in range(low, high):
         found = max(found, starts[i + 1] - starts[i])
     return found
 
@@ -97,7 +98,7 @@ def _densities(low: int, high: int, edges: Arrays, b: Array, first: Array, x: Ar
     """
     pairs, index = edges
     starts, _, _ = index_parts(index, x.shape[0])
-    near, one = np.empty(_longest(starts) + 1, np.uint64), x.dtype.type(1)
+    near, one = np.empty(_longest(low, high, starts) + 1, np.uint64), x.dtype.type(1)
     for i in range(low, high):
         out[i] = 0
         count = _near(starts[i], starts[i + 1], first, near)
@@ -182,28 +183,30 @@ def forward(
     layers = len(C)
     starts, _, _ = index_parts(edges[1], s.shape[1])
     for n in range(stages[0], stages[1]):
-        if n == 0:
-            _splines(starts[low], starts[high], grid, vectors, splines, first)
-        # Until it is done, the place of the derivatives serves for the densities.
-        _densities(low, high, edges, splines, first, y[n], C[n], slopes[n])
-        for i in range(low, high):
-            for c in range(s.shape[2]):
-                s[n, i, c] = bias[n, c]
-        add_product(low, high, slopes[n], W[n], s[n])
-        softplus(low, high, s[n], slopes[n])
-        if n + 1 < layers:
-            _copy(low, high, rows[n + 1], y[n + 1])
-            for k in range(n + 1):
-                add_product(low, high, s[k], merged[n * (n + 1) // 2 + k], y[n + 1])
-            continue
-        _copy(low, high, readout_rows, hidden)
-        for k in range(layers):
-            add_product(low, high, s[k], readout[k], hidden)
-        softplus(low, high, hidden, hidden_slopes)
-        for i in range(low, high):
-            out[i] = zero[i]
-            for c in range(hidden.shape[1]):
-                out[i] += np.float64(hidden[i, c]) * weight[c]
+        for start in range(low, high, ROWS):
+            stop = min(start + ROWS, high)
+            if n == 0:
+                _splines(starts[start], starts[stop], grid, vectors, splines, first)
+            # Until it is done, the place of the derivatives serves for the densities.
+            _densities(start, stop, edges, splines, first, y[n], C[n], slopes[n])
+            for i in range(start, stop):
+                for c in range(s.shape[2]):
+                    s[n, i, c] = bias[n, c]
+            add_product(start, stop, slopes[n], W[n], s[n])
+            softplus(start, stop, s[n], slopes[n])
+            if n + 1 < layers:
+                _copy(start, stop, rows[n + 1], y[n + 1])
+                for k in range(n + 1):
+                    add_product(start, stop, s[k], merged[n * (n + 1) // 2 + k], y[n + 1])
+                continue
+            _copy(start, stop, readout_rows, hidden)
+            for k in range(layers):
+                add_product(start, stop, s[k], readout[k], hidden)
+            softplus(start, stop, hidden, hidden_slopes)
+            for i in range(start, stop):
+                out[i] = zero[i]
+                for c in range(hidden.shape[1]):
+                    out[i] += np.float64(hidden[i, c]) * weight[c]
 
 
 @compiled
@@ -225,25 +228,27 @@ def backward(
     _, starts, _ = index_parts(edges[1], d_y.shape[0])
     for stage in range(stages[0], stages[1]):
         n = layers - stage
-        if stage == 0:
-            _reversed(low, high, edges, splines, first, near)
-            for i in range(low, high):
-                for c in range(d_hidden.shape[1]):
-                    d_hidden[i, c] = d_energies[i] * weight[c] * hidden_slopes[i, c]
-            for k in range(layers):
-                for i in range(low, high):
-                    d_s[k, i] = 0
-                add_product(low, high, d_hidden, readout[k], d_s[k])
-        else:
-            _adjoint(low, high, starts, near, (d_density[n], y[n], C[n]), d_y, d_distance)
-            for k in range(n):
-                add_product(low, high, d_y, merged[n * (n - 1) // 2 + k], d_s[k])
-        if n > 0:
-            for i in range(low, high):
-                d_density[n - 1, i] = 0
-                for c in range(slopes.shape[2]):
-                    d_s[n - 1, i, c] *= slopes[n - 1, i, c]
-            add_product(low, high, d_s[n - 1], W[n - 1], d_density[n - 1])
+        for start in range(low, high, ROWS):
+            stop = min(start + ROWS, high)
+            if stage == 0:
+                _reversed(start, stop, edges, splines, first, near)
+                for i in range(start, stop):
+                    for c in range(d_hidden.shape[1]):
+                        d_hidden[i, c] = d_energies[i] * weight[c] * hidden_slopes[i, c]
+                for k in range(layers):
+                    for i in range(start, stop):
+                        d_s[k, i] = 0
+                    add_product(start, stop, d_hidden, readout[k], d_s[k])
+            else:
+                _adjoint(start, stop, starts, near, (d_density[n], y[n], C[n]), d_y, d_distance)
+                for k in range(n):
+                    add_product(start, stop, d_y, merged[n * (n - 1) // 2 + k], d_s[k])
+            if n > 0:
+                for i in range(start, stop):
+                    d_density[n - 1, i] = 0
+                    for c in range(slopes.shape[2]):
+                        d_s[n - 1, i, c] *= slopes[n - 1, i, c]
+                add_product(start, stop, d_s[n - 1], W[n - 1], d_density[n - 1])
 
 
 @compiled
