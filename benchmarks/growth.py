@@ -19,7 +19,7 @@ from peers.rounds import Case, Process, Times, conditions, interleaved, rounded,
 from rich.table import Table
 
 SIZES = (192, 648, 1536, 5184, 12288, 20577)
-MODELS = {"SchNet-3": "SchNet, 3 interactions, 128 channels, 5 Å", "BPNN": "BPNN, ANI-2x features, one net"}
+MODELS = {"SchNet-3": "SchNet, 3 interactions, 128 channels, 5 Å", "BPNN-1": "BPNN, ANI-2x, one net"}
 SPREAD, GIBIBYTES = 0.2, 4.0
 
 

@@ -33,7 +33,7 @@ STYLE = {
     "svg.hashsalt": "molnet",
     "figure.facecolor": "white",
 }
-LEAST_RATIO = 1.25
+LEAST_RATIO = 1.7
 """Between the heights of two labels on a logarithmic axis."""
 
 Line = tuple[str, str, list[int], list[float]]

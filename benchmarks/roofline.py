@@ -143,7 +143,7 @@ def system(n_atoms: int) -> System:
     layout = term._layout.of(graph, torch.float32)
     own, back = layout.forward_work.lend().arrays, layout.backward_work.lend().arrays
     y, slopes, _, splines, first, s, hidden = own
-    near, (d_distance, *_, d_y) = back[:3], back[3:]
+    near, (d_distance, *_, d_y) = back[:4], back[4:]
     edges, C, W = layout.edges, layout.forward[5], layout.forward[3]
     _, starts, _ = schnet_loops.index_parts.py_func(edges[1], n_atoms)
     d_distance[:] = 0

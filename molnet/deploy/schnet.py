@@ -55,11 +55,11 @@ class CompiledSchNet(CompiledTerm):
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
             own, d_vectors = layout.backward_work.lend(), np.empty_like(vectors)
-            near, d_distance, grads = own.arrays[:3], own.arrays[3], own.arrays[3:]
+            near, d_distance, grads = own.arrays[:4], own.arrays[4], own.arrays[4:]
             d_distance[:] = 0
             done = loan.arrays[:5]
             layout.do(loops.backward, layers + 1, edges, layout.backward, done, near, (d_energies, *grads))
-            loops.vectors_gradient(edges, near, vectors, done[3], d_distance, d_vectors)
+            loops.vectors_gradient(vectors, done[3:], near[3], d_distance, d_vectors)
             return d_vectors
 
         return energies, back
@@ -88,7 +88,7 @@ class CompiledSchNet(CompiledTerm):
         splines, first = ((longest, loops.COLUMNS), dtype), ((longest,), torch.long)
         forward = ((shape, dtype), (shape, dtype), (readout, dtype), splines, first, (shape, dtype), (readout, dtype))
         places = longest + shape[1]
-        near = ((places, 8), dtype), ((places, 3), torch.long), ((shape[1],), torch.long)
+        near = ((places, 8), dtype), ((places, 2), torch.long), ((shape[1],), torch.long), first
         grads = ((places,), dtype), (readout, dtype), (shape, dtype), (shape, dtype), (layer, dtype)
         if self._work is None or (self._work[0].kinds, self._work[1].kinds) != (forward, (*near, *grads)):
             self._work = Pool(forward), Pool((*near, *grads))

@@ -48,7 +48,7 @@ def _splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, fi
             # NaN stands in the first interval: it passes to the result, and no index is out of bounds.
             place[q] = np.floor(u[q]) if r < cutoff else (float(BEYOND) if r < inf else 0.0)
         for q in range(count):
-            e, interval = start + q, min(np.int64(np.int32(place[q])), knots - 1)
+            e, interval = start + q, min(int(place[q]), knots - 1)
             n = max(0, min(interval, knots - 4))
             first[e] = n if interval >= 0 else BEYOND
             t = u[q] - interval
@@ -118,10 +118,10 @@ def _densities(low: int, high: int, edges: Arrays, b: Array, first: Array, x: Ar
 def _reversed(low: int, high: int, edges: Arrays, splines: Array, first: Array, outs: Arrays) -> None:
     """Copies what is kept of the edges that end at an atom and count to where they stand one after the other.
 
-    So one pass reads them here and there, and those of all layers in order. Each has its center, its first knot and its
-    own number; behind the last of an odd number stands a copy with the weight 0, for which each atom has a place.
+    So one pass reads them here and there, and those of all layers in order. Each has its center and its first knot;
+    behind the last of an odd number stands a copy with the weight 0, for which each atom has a place.
     """
-    (pairs, index), (copies, numbers, ends) = edges, outs
+    (pairs, index), (copies, numbers, ends, places) = edges, outs
     _, starts, reverse = index_parts(index, ends.shape[0])
     for j in range(low, high):
         place = starts[j] + j
@@ -131,7 +131,7 @@ def _reversed(low: int, high: int, edges: Arrays, splines: Array, first: Array, 
                 continue
             for k in range(8):
                 copies[place, k] = splines[e, k]
-            numbers[place, 0], numbers[place, 1], numbers[place, 2] = pairs[0, e], first[e], e
+            numbers[place, 0], numbers[place, 1], places[e] = pairs[0, e], first[e], place
             place += 1
         ends[j] = place
         if (place - starts[j] - j) % 2 == 1:
@@ -142,7 +142,7 @@ def _reversed(low: int, high: int, edges: Arrays, splines: Array, first: Array, 
 @disjoint
 def _adjoint(low: int, high: int, starts: Array, near: Arrays, arrays: Arrays, x_out: Array, r_out: Array) -> None:
     """∂x_j = Σ_i w ∘ G_i, and adds ⟨G_i, w′ ∘ x_j⟩ to the derivative with respect to the distance of i and j."""
-    (b, numbers, ends), (G, x, C) = near, arrays
+    (b, numbers, ends, _), (G, x, C) = near, arrays
     for j in range(low, high):
         x_out[j] = 0
         for q in range(starts[j] + j, ends[j], 2):
@@ -252,15 +252,10 @@ def backward(
 
 
 @compiled
-def vectors_gradient(
-    edges: Arrays, near: Arrays, vectors: Array, splines: Array, d_distance: Array, out: Array
-) -> None:
+def vectors_gradient(vectors: Array, work: Arrays, places: Array, d_distance: Array, out: Array) -> None:
     """∂r_ij = ∂E/∂r_ij r̂_ij."""
-    (_, numbers, ends), n_atoms = near, len(near[2])
-    _, starts, _ = index_parts(edges[1], n_atoms)
-    out[:] = 0
-    for j in range(n_atoms):
-        for q in range(starts[j] + j, ends[j]):
-            e = numbers[q, 2]
-            for a in range(3):
-                out[e, a] = d_distance[q] * splines[e, 8] * vectors[e, a]
+    splines, first = work
+    for e in range(vectors.shape[0]):
+        scale = d_distance[places[e]] * splines[e, 8] if first[e] != BEYOND else 0.0
+        for a in range(3):
+            out[e, a] = scale * vectors[e, a]
