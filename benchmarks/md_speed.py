@@ -9,6 +9,7 @@ TorchANI's counterpart is a BPNN with the same features, widths and activation, 
 no counterpart in molnet yet and stands beside SchNet, which is a smaller model.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -49,14 +50,24 @@ def rows(system: str, found: dict[Case, Times]) -> Iterator[list[str]]:
         yield [system, text, str(times), times.range, ratio, without, rounded(ATOMS[system] / times.median)]
 
 
+def points(system: str, found: dict[Case, Times]) -> list[dict[str, str | int | float]]:
+    """The medians of one system, as plot_speed.py reads them."""
+    return [
+        {"package": case.package, "model": case.model, "atoms": ATOMS[system], "ms": times.median}
+        for case, times in found.items()
+    ]
+
+
 def main(
     peer: Annotated[list[str] | None, typer.Option(help="Only these packages.")] = None,
     system: Annotated[list[str] | None, typer.Option(help="Only these structures.")] = None,
     rounds: Annotated[int, typer.Option(help="Turns of each model.")] = 7,
     seconds: Annotated[float, typer.Option(help="Length of a turn.")] = 0.5,
     folder: Annotated[Path, typer.Option(help="Where the packages are installed.")] = FOLDER,
+    save: Annotated[Path | None, typer.Option(help="A file of JSON for the medians, for plot_speed.py.")] = None,
 ) -> None:
     """Print the table."""
+    medians = []
     console = wide()
     table = Table(
         title="A step of dynamics, float32; SchNet-n: n interactions, 128 channels, 50 Gaussians, 5 Å",
@@ -68,10 +79,14 @@ def main(
         for name in system or ATOMS:
             console.print(f"{name} …")
             cases = [Case(package, model, name) for package, model, *_ in MODELS]
-            for row in rows(name, interleaved(running, cases, rounds, seconds, console)):
+            found = interleaved(running, cases, rounds, seconds, console)
+            medians += points(name, found)
+            for row in rows(name, found):
                 table.add_row(*row)
             table.add_section()
     console.print(table)
+    if save:
+        save.write_text(json.dumps(medians, indent=1) + "\n")
 
 
 if __name__ == "__main__":

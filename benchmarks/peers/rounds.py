@@ -56,10 +56,10 @@ def wide() -> Console:
 
 
 class Process:
-    """A package in its own process, which waits while others are asked."""
+    """A package in its own process, which waits while others are asked; with the most memory it has had."""
 
-    def __init__(self, python: Path, script: str, log: Path) -> None:
-        self.log = log
+    def __init__(self, python: Path, script: str, log: Path, clock: str = "perf_counter") -> None:
+        self.log, self.clock, self.gibibytes = log, clock, 0.0
         with log.open("w") as errors:
             command, pipe = [str(python), str(HERE / script)], subprocess.PIPE
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True)
@@ -69,13 +69,14 @@ class Process:
     def milliseconds(self, case: Case, steps: int) -> float:
         """What a step took, on average. Raises Unavailable for a process that fails or has ended."""
         try:
-            print(json.dumps({**asdict(case), "steps": steps}), file=self.questions, flush=True)
+            print(json.dumps({**asdict(case), "steps": steps, "clock": self.clock}), file=self.questions, flush=True)
             # Libraries may print lines of their own.
             answer = json.loads(next((line for line in self.answers if line.startswith("{")), "{}"))
         except BrokenPipeError:
             answer = {}
         if "seconds" not in answer:
             raise Unavailable(answer.get("error", f"its process ended; {self.log} says: {last_line(self.log)}"))
+        self.gibibytes = answer["kilobytes"] / 2**20
         return 1e3 * answer["seconds"]
 
     def end(self) -> None:

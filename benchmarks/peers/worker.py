@@ -1,8 +1,9 @@
 """What the processes of all packages share: the structures, and how a time is asked for and answered.
 
 It runs in each package's own environment, and so needs NumPy and ASE only. A question is a line of JSON on standard
-input, such as {"model": "SchNet", "system": "ethanol", "batch": 0, "steps": 100}; with a batch it means training.
-The answer is a line of JSON with "seconds" for one step, or with "error".
+input, such as {"model": "SchNet", "system": "ethanol", "batch": 0, "steps": 100, "clock":
+"perf_counter"}; with a batch it means training.
+The answer is a line of JSON with "seconds" for one step and the most memory that the process has had, or with "error".
 """
 
 import json
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 import numpy as np
@@ -113,9 +115,11 @@ def serve(
         question = json.loads(line)
         try:
             run = case(question["model"], question["system"], question["batch"])
-            begun = time.perf_counter()
+            clock = getattr(time, question["clock"])
+            begun = clock()
             run(question["steps"])
-            answer = {"seconds": (time.perf_counter() - begun) / question["steps"]}
+            seconds = (clock() - begun) / question["steps"]
+            answer = {"seconds": seconds, "kilobytes": getrusage(RUSAGE_SELF).ru_maxrss}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

@@ -39,10 +39,24 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[Int[ndarray, "2 edges"],
     check_memory([atoms], cutoff)
     vesin = NeighborList(cutoff=cutoff, full_list=True)
     pairs, shifts = vesin.compute(atoms.positions, periodic_cell(atoms), atoms.pbc, quantities="PS")
-    edges = pairs.T.astype(np.int64)
+    edges = pairs.T.astype(np.int64, order="C")
     # Vesin leaves the order of an atom's neighbours open; a fixed one makes sums reproducible to the last bit.
-    order = np.lexsort((*shifts.T, edges[1], edges[0]))
-    return edges[:, order], shifts[order]
+    order = _order(*edges, *shifts.T)
+    return np.take(edges, order, axis=1), shifts[order]
+
+
+def _order(*columns: Int[ndarray, " edges"]) -> Int[ndarray, " edges"]:
+    """Sorts by the first column, then by the next, and so on; as one number for each row, which is faster."""
+    lowest = [int(column.min(initial=0)) for column in columns]
+    spans = [int(column.max(initial=0)) - low + 1 for column, low in zip(columns, lowest, strict=True)]
+    if math.prod(spans) >= 2**63:
+        return np.lexsort(columns[::-1])
+    rows = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, low, span in zip(columns, lowest, spans, strict=True):
+        rows *= span
+        rows += column
+        rows -= low
+    return np.argsort(rows)
 
 
 def periodic_cell(atoms: Atoms) -> Float[ndarray, "3 3"]:

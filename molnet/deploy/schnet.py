@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softplus
 
 from molnet.deploy import schnet_loops as loops
+from molnet.deploy.pool import Pool
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kept import Kept
@@ -44,26 +45,22 @@ class CompiledSchNet(CompiledTerm):
             weights = _merged(deepcopy(schnet).double())
         self.weights = nn.ParameterList(nn.Parameter(w.to(schnet.dtype).contiguous(), False) for w in weights)
         self._layout = Kept(self._lay_out)
+        self._work: tuple[Pool, Pool] | None = None
 
     def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         layout = self._layout.of(graph, PRECISIONS[vectors.dtype])
-        (layers, n_atoms, channels), hidden = layout.shape, layout.forward[-1].shape[0]
-        y, s, slopes = np.empty((3, layers, n_atoms, channels), vectors.dtype)
-        y[0] = layout.forward[1][0]
-        h, hidden_slopes = np.empty((2, n_atoms, hidden), vectors.dtype)
-        splines, first = np.empty((len(vectors), loops.COLUMNS), vectors.dtype), np.empty(len(vectors), np.int64)
-        energies = np.empty(n_atoms)
-        work = (vectors, splines, first, y, s, slopes, h, hidden_slopes)
-        layout.do(loops.forward, layers, layout.edges, (self.cutoff, self.knots), layout.forward, work, energies)
+        loan, edges, layers = layout.forward_work.lend(), layout.edges, layout.shape[0]
+        loan.arrays[0][0] = layout.forward[1][0]
+        energies, work = np.empty(graph.n_atoms), (vectors, *loan.arrays)
+        layout.do(loops.forward, layers, edges, (self.cutoff, self.knots), layout.forward, work, energies)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
-            d_s, d_density = np.empty((2, layers, n_atoms, channels), vectors.dtype)
-            d_hidden, d_y = np.empty_like(h), np.empty_like(y[0])
-            d_distance, d_vectors = np.zeros(len(vectors)), np.empty_like(vectors)
-            grads = (d_energies, d_hidden, d_s, d_density, d_y, d_distance)
-            done = (splines, first, y, slopes, hidden_slopes)
-            layout.do(loops.backward, layers + 1, layout.edges, layout.backward, done, grads)
-            loops.vectors_gradient(vectors, splines, d_distance, d_vectors)
+            own, d_vectors = layout.backward_work.lend(), np.empty_like(vectors)
+            near, d_distance, grads = own.arrays[:4], own.arrays[4], own.arrays[4:]
+            d_distance[:] = 0
+            done = loan.arrays[:5]
+            layout.do(loops.backward, layers + 1, edges, layout.backward, done, near, (d_energies, *grads))
+            loops.vectors_gradient(vectors, done[3:], near[3], d_distance, d_vectors)
             return d_vectors
 
         return energies, back
@@ -79,7 +76,24 @@ class CompiledSchNet(CompiledTerm):
             (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
             tuple(w.contiguous().numpy() for w in forward),
             tuple(w.contiguous().numpy() for w in (merged_T, W_T, C, readout_T, weight)),
+            *self._pools(dtype, rows[:, kind].shape, len(weight), graph.edges.shape[1]),
         )
+
+    def _pools(self, dtype: torch.dtype, shape: tuple[int, ...], hidden: int, n_edges: int) -> tuple[Pool, Pool]:
+        """What `forward` and `backward` work in; lists that differ little in their length have the same."""
+        longest, layer, readout = (
+            n_edges + (-n_edges) % 2 ** max(0, n_edges.bit_length() - 4),
+            shape[1:],
+            (shape[1], hidden),
+        )
+        splines, first = ((longest, loops.COLUMNS), dtype), ((longest,), torch.long)
+        forward = ((shape, dtype), (shape, dtype), (readout, dtype), splines, first, (shape, dtype), (readout, dtype))
+        places = longest + shape[1]
+        near = ((places, 8), dtype), ((places, 2), torch.long), ((shape[1],), torch.long), first
+        grads = ((places,), dtype), (readout, dtype), (shape, dtype), (shape, dtype), (layer, dtype)
+        if self._work is None or (self._work[0].kinds, self._work[1].kinds) != (forward, (*near, *grads)):
+            self._work = Pool(forward), Pool((*near, *grads))
+        return self._work
 
 
 def _merged(schnet: Any) -> list[Tensor]:
@@ -116,6 +130,8 @@ class _Layout:
     edges: loops.Arrays
     forward: loops.Arrays
     backward: loops.Arrays
+    forward_work: Pool
+    backward_work: Pool
 
     @property
     def shape(self) -> tuple[int, int, int]:

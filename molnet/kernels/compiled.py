@@ -13,6 +13,7 @@ from typing import Any
 
 import numba
 import torch
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, PassManager
 
 # Sums may be reordered and products fused; NaN and infinity keep their meaning.
 FAST_MATH = {"reassoc", "contract", "nsz"}
@@ -42,6 +43,19 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(**OPTIONS, cache=True)(plain)
     except RuntimeError:
         return numba.njit(**OPTIONS)(plain)
+
+
+class _Disjoint(CompilerBase):
+    """numba's own passes, after which no two arguments are taken to overlap."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        self.state.flags.noalias = True
+        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+
+def disjoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of compiled loops that writes to no array which overlaps another, and isn't checked for it each time."""
+    return numba.njit(**OPTIONS, pipeline_class=_Disjoint)(inspect.unwrap(function))
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:

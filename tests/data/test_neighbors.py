@@ -161,3 +161,10 @@ def test_the_expected_pairs_are_about_those_that_are_found(pbc: object) -> None:
     atoms.pbc = pbc
     found = neighbor_list(atoms, 5.0)[0].shape[1]
     assert 0.9 * found < module._expected_pairs(atoms, 5.0) < 8 * found
+
+
+@pytest.mark.parametrize("far", [5, 2**40])
+def test_rows_are_sorted_by_the_first_column_then_by_the_next(far: int) -> None:
+    columns = np.random.default_rng(0).integers(-2, 3, size=(3, 200)) * far
+    columns[2] = np.arange(200)
+    np.testing.assert_array_equal(module._order(*columns), np.lexsort(columns[::-1]))
