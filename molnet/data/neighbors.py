@@ -42,7 +42,7 @@ def neighbor_list(atoms: Atoms, cutoff: float) -> tuple[Int[ndarray, "2 edges"],
     edges = pairs.T.astype(np.int64, order="C")
     # Vesin leaves the order of an atom's neighbours open; a fixed one makes sums reproducible to the last bit.
     order = _order(*edges, *shifts.T)
-    return np.take(edges, order, axis=1), shifts[order]
+    return np.take(edges, order, axis=1), np.take(shifts, order, axis=0)
 
 
 def _order(*columns: Int[ndarray, " edges"]) -> Int[ndarray, " edges"]:

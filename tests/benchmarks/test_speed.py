@@ -28,7 +28,7 @@ def found(atoms: int, milliseconds: float, gibibytes: float = 1.0) -> object:
 
 def test_growth_measures_a_process() -> None:
     growth = script("growth")
-    measured = growth.measured("zeros", [24], rounds=1, seconds=0.001)
+    measured = growth.measured("zeros", [24], rounds=1, steps=2)
     assert [one.atoms for one in measured] == [24]
     assert all(0.01 < one.gibibytes < 4 for one in measured)
     assert [row[0] for row in growth.rows(measured)] == ["24"]
