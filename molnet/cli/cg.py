@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from molnet.cli.options import ForceUnit, LengthUnit, ModelFile
+from molnet.cli.config import CoarseFitConfig
+from molnet.cli.options import Config, ForceUnit, LengthUnit, ModelFile, Resume
 
 cg = typer.Typer(name="cg", help="Coarse-grained potentials: from all-atom MD to beads.", no_args_is_help=True)
 
@@ -69,6 +70,47 @@ def map_(
         constraints=constraints,
         output=output,
     )
+
+
+def _fitting(text: str, panel: str, name: str | None = None) -> Any:
+    value = getattr(CoarseFitConfig, name) if name else None
+    shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return _option(text if shown is None else f"{text} ({shown})", panel)
+
+
+@cg.command()
+def fit(
+    beads: Annotated[Path | None, typer.Argument(help="Conformations that `molnet cg map` wrote (.npz).")] = None,
+    config: Config = None,
+    folder: Annotated[str | None, _fitting("Where the run is written.", "Run", "folder")] = None,
+    resume: Resume = False,
+    model: Annotated[
+        Literal["cgnet", "schnet", "priors"] | None, _fitting("The network on the priors.", "Model", "model")
+    ] = None,
+    hidden: Annotated[list[int] | None, _fitting("CGnet: size of a hidden layer; repeat.", "Model", "hidden")] = None,
+    channels: Annotated[int | None, _fitting("SchNet: features a bead.", "Model", "channels")] = None,
+    interactions: Annotated[int | None, _fitting("SchNet: interaction blocks.", "Model", "interactions")] = None,
+    cutoff: Annotated[float | None, _fitting("SchNet: its range, Å.", "Model", "cutoff")] = None,
+    valid: Annotated[
+        float | None, _fitting("Frames that choose the best epoch: a number, or a part.", "Data", "valid")
+    ] = None,
+    folds: Annotated[int | None, _fitting("Of a cross-validation after the fit; 0 for none.", "Data", "folds")] = None,
+    seed: Annotated[int | None, _fitting("Of parts, folds, weights and shuffling.", "Data", "seed")] = None,
+    batch: Annotated[int | None, _fitting("Frames a batch.", "Training", "batch")] = None,
+    epochs: Annotated[int | None, _fitting("Epochs at most. (CGnet 60, SchNet 30)", "Training")] = None,
+    minutes: Annotated[float | None, _fitting("Minutes at most; alone, instead of epochs.", "Training")] = None,
+    learning_rate: Annotated[
+        float | None, _fitting("Largest learning rate. (CGnet 0.003, SchNet 0.002)", "Training")
+    ] = None,
+    weight_decay: Annotated[float | None, _fitting("AdamW's. (CGnet 0.7, SchNet 1.0)", "Training")] = None,
+    lipschitz: Annotated[
+        float | None, _fitting("Bound on the spectral norm of each weight matrix, such as 2.", "Training")
+    ] = None,
+) -> None:
+    """Fit priors and a network to the forces on beads, and show what the error means."""
+    given = {name: value for name, value in locals().items() if name not in ("config", "resume")}
+    given["beads"] = str(beads) if beads else None
+    import_module("molnet.cli.cg_fit").run(given, config=config, resume=resume)
 
 
 @cg.command()
