@@ -74,7 +74,8 @@ def implied_timescales(
     """Timescales −τ/ln λ of reversible Markov state models at several lags τ (frames).
 
     They are constant where the lag is long enough for the states to be Markovian. Intervals are those of `samples`
-    transition matrices drawn from the posterior. Raises ValueError where no trajectory is longer than a lag.
+    transition matrices drawn from the posterior.
+    They are NaN where no two states are connected. Raises ValueError where no trajectory is longer than a lag.
     """
     rows = [_timescales(_longer(states, lag), lag, processes, samples) for lag in lags]
     values, low, high = (np.stack(column) for column in zip(*rows, strict=True))
@@ -83,6 +84,8 @@ def implied_timescales(
 
 def _timescales(states: list[ndarray], lag: int, processes: int, samples: int) -> tuple[ndarray, ndarray, ndarray]:
     counts = TransitionCountEstimator(lag, "effective").fit(states).fetch_model().submodel_largest()
+    if counts.n_states < 2:
+        return tuple(np.full((3, processes), np.nan))
     posterior = BayesianMSM(n_samples=samples, reversible=True).fit(counts).fetch_model()
     drawn = np.stack([_padded(sample.timescales(processes), processes) for sample in posterior.samples])
     best = _padded(posterior.prior.timescales(processes), processes)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from numpy import ndarray
 
+from molnet.analysis.artefacts import Columns
 from molnet.analysis.figures import FAINT, INK, SERIES, STYLE
 from molnet.analysis.kinetics import ImpliedTimescales
 from molnet.analysis.landscapes import KCAL, Basin, Population, Surface
@@ -92,4 +96,40 @@ def timescale_curves(found: Mapping[str, ImpliedTimescales], *, frame: float) ->
     axes.fill_between([low, high], [low, high], axes.get_ylim()[0], color=FAINT, alpha=0.25, linewidth=0)
     axes.set(xlim=(low, high), yscale="log", xlabel="lag (ps)", ylabel="implied timescale (ps)")
     axes.legend(fontsize=7)
+    return figure
+
+
+@rc_context(STYLE)
+def courses(logs: Mapping[str, Columns], column: str, label: str, *, line: float | None = None) -> Figure:
+    """A column of each log over time, with a line where the value is meant to be."""
+    figure = Figure(figsize=(3.5, 2.3), layout="constrained")
+    axes = figure.subplots()
+    for color, (name, log) in zip(SERIES, logs.items(), strict=False):
+        axes.plot(log["time_ps"], log[column], color=color, linewidth=0.8, label=name)
+    if line is not None:
+        axes.axhline(line, color=INK, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="time (ps)", ylabel=label)
+    if len(logs) > 1:
+        axes.legend(fontsize=7)
+    return figure
+
+
+@rc_context(STYLE)
+def length_histograms(found: Mapping[str, Mapping[str, Float[ndarray, " samples"]]]) -> Figure:
+    """A panel for each bond: the densities of its length (Å) in the ensembles, of which the first is the reference."""
+    columns = min(4, len(found))
+    rows = ceil(len(found) / columns)
+    figure = Figure((1.75 * columns + 0.3, 1.5 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (bond, ensembles) in zip(grid, found.items(), strict=False):
+        together = np.concatenate(list(ensembles.values()))
+        edges = np.linspace(*np.percentile(together, (0.02, 99.98)), 41)
+        for number, (name, values) in enumerate(ensembles.items()):
+            style = {"color": FAINT, "alpha": 0.5} if number == 0 else {"color": SERIES[number - 1], "histtype": "step"}
+            axes.hist(values, edges, density=True, label=name, **style)
+        axes.set(yticks=[], xlabel="length (Å)")
+        axes.set_title(bond, fontsize=8, color=INK)
+    for axes in grid[len(found) :]:
+        axes.set_axis_off()
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure

@@ -96,7 +96,7 @@ def fit(
     ] = None,
     folds: Annotated[int | None, _fitting("Of a cross-validation after the fit; 0 for none.", "Data", "folds")] = None,
     seed: Annotated[int | None, _fitting("Of parts, folds, weights and shuffling.", "Data", "seed")] = None,
-    batch: Annotated[int | None, _fitting("Frames a batch.", "Training", "batch")] = None,
+    batch: Annotated[int | None, _fitting("Frames a batch; by default 512, or a 16th of them.", "Training")] = None,
     epochs: Annotated[int | None, _fitting("Epochs at most. (CGnet 60, SchNet 30)", "Training")] = None,
     minutes: Annotated[float | None, _fitting("Minutes at most; alone, instead of epochs.", "Training")] = None,
     learning_rate: Annotated[
@@ -151,4 +151,41 @@ def simulate(
         dtype=dtype,
         seed=seed,
         resume=resume,
+    )
+
+
+@cg.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run of `molnet cg simulate`, or a folder with several.")],
+    beads: Annotated[Path, typer.Argument(help="The conformations to compare with (.npz).")],
+    phi: Annotated[int | None, typer.Option(help="Which dihedral of the molecule is φ, from 0.")] = None,
+    psi: Annotated[int | None, typer.Option(help="Which is ψ.")] = None,
+    basin: Annotated[
+        list[str] | None, typer.Option(help="NAME: φ from..to, ψ from..to, in degrees; repeat. Known for alanine.")
+    ] = None,
+    bins: Annotated[
+        int | None, typer.Option(help="Of each coordinate; by default 36, or 7 frames on each bin.", min=2)
+    ] = None,
+    lag: Annotated[
+        float | None, typer.Option(help="Of TICA, ps; by default 1, or a tenth of a trajectory.", min=0)
+    ] = None,
+    reference_frame: Annotated[
+        float | None,
+        typer.Option(
+            help="ps between the reference's frames, if they are in the order of time: TICA is of them.", min=0
+        ),
+    ] = None,
+    discard: Annotated[float, typer.Option(help="Part of each trajectory to leave out first.", min=0, max=0.9)] = 0.1,
+) -> None:
+    """Compare simulated replicas with their reference: free energies, basins, timescales, bonds."""
+    command = import_module("molnet.cli.cg_report")
+    command.run(
+        folder,
+        beads,
+        torsions=(phi, psi),
+        basins=basin or [],
+        bins=bins,
+        lag=lag,
+        reference_frame=reference_frame,
+        discard=discard,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,12 +38,18 @@ RECIPES: Final[Mapping[str, Mapping[str, float | int]]] = {
 _KCAL: Final = energy_unit("kcal/mol")
 _MODEL: Final = "model.safetensors"
 _NOISE_FRAMES: Final = 20_000
+_BATCH: Final = 512
+_BATCHES: Final = 16
+"""An epoch of few frames has so many smaller batches: an epoch is a measure of time."""
 
 
 def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
     """Fit, write everything to the folder, and print the tables."""
-    options = with_recipe(configure(CoarseFitConfig, given, config=config, resume=resume, free=FREE))
-    console, data = Console(), Conformations.load(options.beads)
+    chosen = configure(CoarseFitConfig, given, config=config, resume=resume, free=FREE)
+    if not chosen.beads:
+        raise ConfigError('no beads were given: name a file that `molnet cg map` has written, or beads = "…" in TOML.')
+    console, data = Console(), Conformations.load(chosen.beads)
+    options = with_recipe(chosen, frames=len(data))
     train, valid = divided(options, data)
     folder = _begin(options, resume=resume)
     priors = fit_priors(train)
@@ -64,11 +71,9 @@ def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
     console.print(f"next:   molnet cg simulate {folder / _MODEL} {options.beads}", markup=False, soft_wrap=True)
 
 
-def with_recipe(options: CoarseFitConfig) -> CoarseFitConfig:
+def with_recipe(options: CoarseFitConfig, *, frames: int) -> CoarseFitConfig:
     """The options with what the model's recipe says where they say nothing."""
-    if not options.beads:
-        raise ConfigError('no beads were given: name a file that `molnet cg map` has written, or beads = "…" in TOML.')
-    recipe = dict(RECIPES[options.model])
+    recipe = dict(RECIPES[options.model]) | {"batch": min(_BATCH, ceil(frames / _BATCHES))}
     if options.minutes is not None:
         recipe.pop("epochs", None)
     return replace(options, **{name: value for name, value in recipe.items() if getattr(options, name) is None})
@@ -101,7 +106,7 @@ def fitted(
         potential,
         train,
         valid,
-        batch=options.batch,
+        batch=options.batch or _BATCH,
         seed=options.seed,
         lipschitz=options.lipschitz,
         folder=folder,

@@ -15,7 +15,6 @@ READING = ("energy_key", "forces_key", "energy_unit", "length_unit", "force_unit
 """The options that say how files are read."""
 
 
-
 class ConfigError(ValueError):
     """An option that doesn't exist or has a value of the wrong kind."""
 
@@ -39,7 +38,7 @@ class FitConfig(Config):
     """Everything that a fit depends on; lengths in Å, times in minutes."""
 
     command = "molnet fit"
-    choices = {
+    choices: ClassVar = {
         "model": ("schnet", "bpnn"),
         "atom_energies": ("fit", "isolated"),
         "schedule": ("cosine", "plateau", "constant"),
@@ -82,7 +81,7 @@ class CoarseFitConfig(Config):
     """Everything that a fit to mapped forces depends on; what is None is the model's own."""
 
     command = "molnet cg fit"
-    choices = {"model": ("cgnet", "schnet", "priors")}
+    choices: ClassVar = {"model": ("cgnet", "schnet", "priors")}
 
     beads: str = ""
     folder: str = "runs/cg"
@@ -94,7 +93,7 @@ class CoarseFitConfig(Config):
     valid: float = 0.1
     folds: int = 0
     seed: int = 0
-    batch: int = 512
+    batch: int | None = None
     epochs: int | None = None
     minutes: float | None = None
     learning_rate: float | None = None
@@ -115,7 +114,9 @@ def resolve(kind: type[Options], *sources: Mapping[str, Any]) -> Options:
     for source in sources:
         for name, value in source.items():
             if name not in known:
-                raise ConfigError(f"{name!r} is no option of a fit{did_you_mean(name, known)} See {kind.command} --help.")
+                raise ConfigError(
+                    f"{name!r} is no option of a fit{did_you_mean(name, known)} See {kind.command} --help."
+                )
             if value is not None:
                 merged[name] = _checked(name, value, known[name], kind.choices)
     return kind(**merged)
