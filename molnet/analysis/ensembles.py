@@ -44,7 +44,7 @@ class Ensemble:
     `log` may have columns `time_ps`, `potential_eV` and `kinetic_K`; `settings` are shown as they are.
     """
 
-    trajectories: Sequence[Float[ndarray, "frames beads 3"]]
+    trajectories: Sequence[Float[ndarray, "_ beads 3"]]
     frame: float
     log: Columns = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Comparison:
         for name, ensemble in self.ensembles.items():
             if name not in self.timescales:
                 continue
-            slowest = ensemble.frame * float(np.nanmax(self.timescales[name].values[:, 0], initial=0.0))
+            slowest = ensemble.frame * self.timescales[name].slowest
             if slowest > ensemble.picoseconds / 3:
                 found.append(
                     f"{name}: trajectories of {ensemble.picoseconds:.3g} ps aren't long beside the slowest process, "
@@ -198,7 +198,7 @@ def _check(reference: Conformations, ensembles: Mapping[str, Ensemble]) -> None:
             )
 
 
-Points = tuple[Float[ndarray, " frames"], Float[ndarray, " frames"]]
+Points = tuple[Float[ndarray, " _"], Float[ndarray, " _"]]
 
 
 def _plane(
@@ -264,7 +264,7 @@ def _refuse_disorder(features: Float[ndarray, "frames features"]) -> None:
         )
 
 
-def _timescales(projected: Sequence[Float[ndarray, "frames components"]]) -> ImpliedTimescales | None:
+def _timescales(projected: Sequence[Float[ndarray, "_ components"]]) -> ImpliedTimescales | None:
     frames = [len(x) for x in projected]
     if not frames or max(frames) < 20:
         return None

@@ -124,8 +124,8 @@ class _Writer:
         ]
         text = (
             "Two slowest processes of Markov state models of the slow coordinates, with 95 % intervals; constant where "
-            "the lag is long enough, unresolved in the gray region. Coarse-grained dynamics is faster than the molecule's, "
-            "so compare them with the length of the trajectories."
+            "the lag is long enough, unresolved in the gray region below it. The dynamics of beads is faster than the "
+            "molecule's: compare times with the length of the trajectories."
         )
         return [heading("Implied timescales"), paragraph(text, "soft"), panels(blocks)]
 

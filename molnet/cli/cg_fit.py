@@ -73,7 +73,7 @@ def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
 
 def with_recipe(options: CoarseFitConfig, *, frames: int) -> CoarseFitConfig:
     """The options with what the model's recipe says where they say nothing."""
-    recipe = dict(RECIPES[options.model]) | {"batch": min(_BATCH, ceil(frames / _BATCHES))}
+    recipe: dict[str, Any] = dict(RECIPES[options.model]) | {"batch": min(_BATCH, ceil(frames / _BATCHES))}
     if options.minutes is not None:
         recipe.pop("epochs", None)
     return replace(options, **{name: value for name, value in recipe.items() if getattr(options, name) is None})
@@ -161,7 +161,7 @@ def error_table(found: Mapping[str, tuple[float, float]], *, train: int, valid: 
 
 def folds_table(found: CrossValidation, folds: int) -> Table:
     """Means over the folds, and each fold."""
-    table = Table(title=f"Mean square force error per component, {folds}-fold cross-validation, (kcal/mol/Å)²")
+    table = Table(title=f"{folds}-fold cross-validation, (kcal/mol/Å)²")
     for column in ("", "mean", "± of the mean", *(f"fold {n + 1}" for n in range(folds))):
         table.add_column(column, justify="left" if column == "" else "right")
     for name, errors in found.errors.items():
@@ -182,7 +182,8 @@ def _residual(potential: Potential, data: Conformations) -> np.ndarray:
 
 
 def _squares(residuals: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    return tuple(float(np.mean(residuals[part].astype(float) ** 2)) for part in ("train", "valid"))
+    train, valid = (float(np.mean(residuals[part].astype(float) ** 2)) for part in ("train", "valid"))
+    return train, valid
 
 
 def _begin(options: CoarseFitConfig, *, resume: bool) -> Path:
