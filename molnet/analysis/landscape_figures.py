@@ -100,7 +100,8 @@ def timescale_curves(found: Mapping[str, ImpliedTimescales], *, frame: float) ->
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    (_, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    high = axes.get_xlim()[1]
+    bottom, top = np.maximum(axes.get_ylim(), (1e-3 * high, high))
     lags = np.linspace(1e-3 * high, high, 200)
     axes.fill_between(lags, lags, bottom, where=lags > bottom, color=FAINT, alpha=0.25, linewidth=0)
     axes.set(xlim=(0, high), ylim=(bottom, top))

@@ -160,10 +160,11 @@ def error_table(found: Mapping[str, tuple[float, float]], *, train: int, valid: 
 
 
 def folds_table(found: CrossValidation, folds: int) -> Table:
-    """Means over the folds, and each fold."""
+    """Means over the folds with their standard errors, and each fold."""
     table = Table(title=f"{folds}-fold cross-validation, (kcal/mol/Å)²")
-    for column in ("", "mean", "± of the mean", *(f"fold {n + 1}" for n in range(folds))):
-        table.add_column(column, justify="left" if column == "" else "right")
+    table.add_column("", no_wrap=True)
+    for column in ("mean", "±", *(f"fold {n + 1}" for n in range(folds))):
+        table.add_column(column, justify="right")
     for name, errors in found.errors.items():
         values = (found.mean(name), found.standard_error(name), *errors)
         table.add_row(name, *(f"{value / _KCAL**2:.2f}" for value in values))

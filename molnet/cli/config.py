@@ -26,7 +26,7 @@ class Config:
     command: ClassVar[str]
     choices: ClassVar[Mapping[str, tuple[str, ...]]]
 
-    folder: str
+    folder: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values."""
