@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 
 from molnet.analysis.artefacts import Columns
-from molnet.analysis.kinetics import ImpliedTimescales, SlowCoordinates, cluster, implied_timescales, tica
+from molnet.analysis.kinetics import ImpliedTimescales, cluster, implied_timescales, tica
 from molnet.analysis.landscapes import (
     CIRCLE,
     Basin,
@@ -26,6 +26,7 @@ from molnet.analysis.landscapes import (
 )
 from molnet.analysis.torsions import Torsions
 from molnet.data.conformations import Conformations
+from molnet.data.molecule import Molecule
 from molnet.features.statistics import Terms, all_pairs, coordinates_of
 
 REFERENCE: Final = "reference"
@@ -33,6 +34,8 @@ HALVES: Final = "reference, its halves"
 _LARGEST_BINS: Final = 36
 _FRAMES_A_BIN: Final = 7
 _STATES: Final = 50
+_FEWEST: Final = 20
+"""Frames of a trajectory from which slow coordinates are fitted."""
 _MARGIN: Final = 0.25
 """Of the reference's range in a slow coordinate; what lies farther out is counted in the outermost bins."""
 
@@ -77,7 +80,6 @@ class Comparison:
     populations: Mapping[str, Mapping[str, Population]]
     timescales: Mapping[str, ImpliedTimescales]
     frames: Mapping[str, float]
-    slow: SlowCoordinates | None
     slow_from: str
 
     def __rich__(self) -> Group:
@@ -147,6 +149,8 @@ def compare_ensembles(
     another without memory although a time between them is given.
     """
     _check(reference, ensembles)
+    if basins and not torsions:
+        raise ValueError(f"the molecule has no φ and ψ, so that the basins {', '.join(basins)} have no meaning.")
     bins = bins or int(np.clip(np.sqrt(len(reference) / _FRAMES_A_BIN), 4, _LARGEST_BINS))
     positions = {REFERENCE: [reference.positions.astype(float)]}
     positions |= {name: [x.astype(float) for x in each.trajectories] for name, each in ensembles.items()}
@@ -157,15 +161,8 @@ def compare_ensembles(
         angles = {name: [torsions.angles(reference.molecule, x) for x in each] for name, each in positions.items()}
         planes.append(_plane("(φ, ψ)", ("φ", "ψ"), angles, reference, bins, (CIRCLE, CIRCLE)))
     basins = torsions.basins(reference.molecule) if torsions and basins is None else basins or {}
-    pairs = all_pairs(reference.molecule)
-    features = {
-        name: [internal(x, pairs=pairs, dihedrals=reference.molecule.dihedrals) for x in each]
-        for name, each in positions.items()
-    }
-    slow, source = _slow(features, frames, lag)
-    projected = {}
-    if slow is not None and slow.weights.shape[1] > 1:
-        projected = {name: [slow(x) for x in each] for name, each in features.items()}
+    projected, source = _projected(reference.molecule, positions, frames, lag)
+    if projected:
         seen = {name: [(x[:, 0], x[:, 1]) for x in each] for name, each in projected.items()}
         labels = ("slowest coordinate", "second slowest")
         ranges = (_range(seen[REFERENCE][0][0]), _range(seen[REFERENCE][0][1]))
@@ -179,7 +176,6 @@ def compare_ensembles(
         {name: populations(each, basins) for name, each in angles.items()} if basins else {},
         {name: times for name in frames if (times := _timescales(projected.get(name, [])))},
         frames,
-        slow,
         source,
     )
 
@@ -236,21 +232,26 @@ def internal(
     return coordinates_of(pairs, (), dihedrals)(torch.from_numpy(positions.astype(float))).numpy()
 
 
-def _slow(
-    features: Mapping[str, Sequence[ndarray]], frames: Mapping[str, float], lag: float | None
-) -> tuple[SlowCoordinates | None, str]:
-    """The slow coordinates and what they were fitted to; None where frames or features are too few."""
-    names = (
-        [REFERENCE] if REFERENCE in frames else [name for name in frames if frames[name] == next(iter(frames.values()))]
-    )
+def _projected(
+    molecule: Molecule, positions: Mapping[str, Sequence[ndarray]], frames: Mapping[str, float], lag: float | None
+) -> tuple[dict[str, list[Float[ndarray, "_ 2"]]], str]:
+    """All trajectories in the two slowest coordinates, and what these are of; empty where frames or beads are few."""
+    pairs = all_pairs(molecule)
+    features = {
+        name: [internal(x, pairs=pairs, dihedrals=molecule.dihedrals) for x in each] for name, each in positions.items()
+    }
+    first = next(iter(frames.values()))
+    names = [REFERENCE] if REFERENCE in frames else [name for name in frames if frames[name] == first]
     used, frame = [x for name in names for x in features[name]], frames[names[0]]
     longest = max(map(len, used))
-    if longest < 20 or used[0].shape[1] < 2:
-        return None, ""
+    if longest < _FEWEST or used[0].shape[1] < 2:
+        return {}, ""
     if REFERENCE in frames:
         _refuse_disorder(used[0])
     steps = max(1, round((lag if lag is not None else min(1.0, 0.1 * frame * longest)) / frame))
-    return tica(used, lag=steps), f"{', '.join(names)}, at a lag of {steps * frame:.3g} ps"
+    slow = tica(used, lag=steps)
+    projected = {name: [slow(x) for x in each] for name, each in features.items()}
+    return projected, f"{', '.join(names)}, at a lag of {steps * frame:.3g} ps"
 
 
 def _refuse_disorder(features: Float[ndarray, "frames features"]) -> None:
@@ -266,7 +267,7 @@ def _refuse_disorder(features: Float[ndarray, "frames features"]) -> None:
 
 def _timescales(projected: Sequence[Float[ndarray, "_ components"]]) -> ImpliedTimescales | None:
     frames = [len(x) for x in projected]
-    if not frames or max(frames) < 20:
+    if not frames or max(frames) < _FEWEST:
         return None
     lags = np.unique(np.geomspace(1, max(frames) // 4, 6).astype(int)).tolist()
     states = cluster(projected, states=int(np.clip(sum(frames) // 100, 2, _STATES)))

@@ -26,9 +26,7 @@ class SlowCoordinates:
         return (features - self.mean) @ self.weights
 
 
-def tica(
-    trajectories: Sequence[Float[ndarray, "_ features"]], *, lag: int, components: int = 2
-) -> SlowCoordinates:
+def tica(trajectories: Sequence[Float[ndarray, "_ features"]], *, lag: int, components: int = 2) -> SlowCoordinates:
     """Time-lagged independent component analysis at a lag of some frames.
 
     The components solve C(τ) w = λ C(0) w with the covariances at lags τ and zero, symmetrized in time; a timescale is

@@ -97,7 +97,7 @@ class _Writer:
         if angles and self.found.torsions:
             phi, psi = (dihedral_name(self.found.reference.molecule, n) for n in self.found.torsions)
             text += f"φ is {phi}, ψ is {psi}."
-        elif self.found.slow is not None:
+        else:
             text += f"Time-lagged independent components of {self.found.slow_from}; all ensembles in the same ones."
         return [heading(f"Free energies in {plane.title}"), self.image(f"surface_{place + 1}", drawn, text, "wide")]
 

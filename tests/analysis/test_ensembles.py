@@ -66,6 +66,8 @@ def test_ensembles_that_do_not_fit_are_refused() -> None:
     data, model = peptides.conformations(50), trajectories(0.3, frames=30)
     with pytest.raises(ValueError, match=r"named reference; expected"):
         compare_ensembles(data, {"reference": model})
+    with pytest.raises(ValueError, match="the basins left have no meaning"):
+        compare_ensembles(data, {"model": model}, basins={"left": Basin((0, 180), (-180, 180))})
     with pytest.raises(ValueError, match="expected some frames of 5 beads"):
         compare_ensembles(data, {"model": Ensemble([x[:, :4] for x in model.trajectories], 0.5)})
 
