@@ -26,9 +26,7 @@ class SlowCoordinates:
         return (features - self.mean) @ self.weights
 
 
-def tica(
-    trajectories: Sequence[Float[ndarray, "frames features"]], *, lag: int, components: int = 2
-) -> SlowCoordinates:
+def tica(trajectories: Sequence[Float[ndarray, "_ features"]], *, lag: int, components: int = 2) -> SlowCoordinates:
     """Time-lagged independent component analysis at a lag of some frames.
 
     The components solve C(τ) w = λ C(0) w with the covariances at lags τ and zero, symmetrized in time; a timescale is
@@ -40,7 +38,7 @@ def tica(
     return SlowCoordinates(np.asarray(model.mean_0), np.asarray(weights), np.asarray(model.timescales()[:components]))
 
 
-def vamp2(trajectories: Sequence[Float[ndarray, "frames features"]], *, lag: int) -> float:
+def vamp2(trajectories: Sequence[Float[ndarray, "_ features"]], *, lag: int) -> float:
     """The VAMP-2 score of features: the sum of the squared singular values of their Koopman matrix, plus one.
 
     Features that resolve slow motions better score higher. Source: Wu & Noé, J. Nonlinear Sci. 30, 23 (2020).
@@ -58,23 +56,30 @@ class ImpliedTimescales:
     low: Float[ndarray, "lags processes"]
     high: Float[ndarray, "lags processes"]
 
+    @property
+    def slowest(self) -> float:
+        """The longest time that is resolved, which means longer than its lag; zero where none is."""
+        resolved = self.values > self.lags[:, None]
+        return float(self.values[resolved].max(initial=0.0))
+
 
 def cluster(
-    trajectories: Sequence[Float[ndarray, "frames features"]], *, states: int = 50, seed: int = 0
-) -> list[Int[ndarray, " frames"]]:
+    trajectories: Sequence[Float[ndarray, "_ features"]], *, states: int = 50, seed: int = 0
+) -> list[Int[ndarray, " _"]]:
     """The state of each frame: k-means over all the trajectories."""
     together = np.concatenate(list(trajectories))
-    model = KMeans(states, max_iter=100, fixed_seed=seed, progress=None).fit(together).fetch_model()
+    model = KMeans(states, max_iter=100, tolerance=1e-3, fixed_seed=seed, progress=None).fit(together).fetch_model()
     return [np.asarray(model.transform(np.ascontiguousarray(x))) for x in trajectories]
 
 
 def implied_timescales(
-    states: Sequence[Int[ndarray, " frames"]], *, lags: Sequence[int], processes: int = 3, samples: int = 50
+    states: Sequence[Int[ndarray, " _"]], *, lags: Sequence[int], processes: int = 3, samples: int = 50
 ) -> ImpliedTimescales:
     """Timescales −τ/ln λ of reversible Markov state models at several lags τ (frames).
 
     They are constant where the lag is long enough for the states to be Markovian. Intervals are those of `samples`
-    transition matrices drawn from the posterior. Raises ValueError where no trajectory is longer than a lag.
+    transition matrices drawn from the posterior.
+    They are NaN where no two states are connected. Raises ValueError where no trajectory is longer than a lag.
     """
     rows = [_timescales(_longer(states, lag), lag, processes, samples) for lag in lags]
     values, low, high = (np.stack(column) for column in zip(*rows, strict=True))
@@ -83,10 +88,14 @@ def implied_timescales(
 
 def _timescales(states: list[ndarray], lag: int, processes: int, samples: int) -> tuple[ndarray, ndarray, ndarray]:
     counts = TransitionCountEstimator(lag, "effective").fit(states).fetch_model().submodel_largest()
+    known = min(processes, counts.n_states - 1)
+    if known < 1:
+        none = np.full(processes, np.nan)
+        return none, none, none
     posterior = BayesianMSM(n_samples=samples, reversible=True).fit(counts).fetch_model()
-    drawn = np.stack([_padded(sample.timescales(processes), processes) for sample in posterior.samples])
-    best = _padded(posterior.prior.timescales(processes), processes)
-    return best, *np.nanpercentile(drawn, (2.5, 97.5), axis=0)
+    drawn = np.stack([_padded(sample.timescales(known), processes) for sample in posterior.samples])
+    best = _padded(posterior.prior.timescales(known), processes)
+    return best, *np.percentile(drawn, (2.5, 97.5), axis=0)
 
 
 def _padded(values: ndarray, n: int) -> ndarray:

@@ -120,7 +120,7 @@ class Population(NamedTuple):
 
 
 def populations(
-    trajectories: Sequence[tuple[Float[ndarray, " frames"], Float[ndarray, " frames"]]],
+    trajectories: Sequence[tuple[Float[ndarray, " _"], Float[ndarray, " _"]]],
     basins: Mapping[str, Basin] = ALANINE,
     *,
     blocks: int = 20,

@@ -39,6 +39,7 @@ dd { margin: 0; font-size: 1.1rem; }
 figure { margin: 0; }
 figcaption { margin-top: .3rem; }
 img { display: block; width: 100%; max-width: 26rem; height: auto; }
+.wide img { max-width: none; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; }
 small { display: block; color: var(--soft); font-size: .8rem; }
@@ -123,12 +124,12 @@ def panels(blocks: Sequence[str]) -> str:
     return f'<div class="panels">{"".join(blocks)}</div>'
 
 
-def figure(image: Path, caption: str) -> str:
-    """A PNG image, embedded, with its caption."""
+def figure(image: Path, caption: str, style: str = "") -> str:
+    """A PNG image, embedded, with its caption; in the style `wide` it takes the whole width."""
     data = base64.b64encode(image.read_bytes()).decode()
     alternative = escape(caption or image.stem.replace("_", " "))
     below = _tag("figcaption", caption) if caption else ""
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{alternative}">{below}</figure>'
+    return f'<figure class="{style}"><img src="data:image/png;base64,{data}" alt="{alternative}">{below}</figure>'
 
 
 def folded(title: str, values: Mapping[str, Any]) -> str:

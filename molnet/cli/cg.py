@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from molnet.cli.options import ForceUnit, LengthUnit, ModelFile
+from molnet.cli.config import CoarseFitConfig
+from molnet.cli.options import Config, ForceUnit, LengthUnit, ModelFile, Resume
 
 cg = typer.Typer(name="cg", help="Coarse-grained potentials: from all-atom MD to beads.", no_args_is_help=True)
 
@@ -71,6 +72,47 @@ def map_(
     )
 
 
+def _fitting(text: str, panel: str, name: str | None = None) -> Any:
+    value = getattr(CoarseFitConfig, name) if name else None
+    shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return _option(text if shown is None else f"{text} ({shown})", panel)
+
+
+@cg.command()
+def fit(
+    beads: Annotated[Path | None, typer.Argument(help="Conformations that `molnet cg map` wrote (.npz).")] = None,
+    config: Config = None,
+    folder: Annotated[str | None, _fitting("Where the run is written.", "Run", "folder")] = None,
+    resume: Resume = False,
+    model: Annotated[
+        Literal["cgnet", "schnet", "priors"] | None, _fitting("The network on the priors.", "Model", "model")
+    ] = None,
+    hidden: Annotated[list[int] | None, _fitting("CGnet: size of a hidden layer; repeat.", "Model", "hidden")] = None,
+    channels: Annotated[int | None, _fitting("SchNet: features a bead.", "Model", "channels")] = None,
+    interactions: Annotated[int | None, _fitting("SchNet: interaction blocks.", "Model", "interactions")] = None,
+    cutoff: Annotated[float | None, _fitting("SchNet: its range, Å.", "Model", "cutoff")] = None,
+    valid: Annotated[
+        float | None, _fitting("Frames that choose the best epoch: a number, or a part.", "Data", "valid")
+    ] = None,
+    folds: Annotated[int | None, _fitting("Of a cross-validation after the fit; 0 for none.", "Data", "folds")] = None,
+    seed: Annotated[int | None, _fitting("Of parts, folds, weights and shuffling.", "Data", "seed")] = None,
+    batch: Annotated[int | None, _fitting("Frames a batch; by default 512, or a 16th of them.", "Training")] = None,
+    epochs: Annotated[int | None, _fitting("Epochs at most. (CGnet 60, SchNet 30)", "Training")] = None,
+    minutes: Annotated[float | None, _fitting("Minutes at most; alone, instead of epochs.", "Training")] = None,
+    learning_rate: Annotated[
+        float | None, _fitting("Largest learning rate. (CGnet 0.003, SchNet 0.002)", "Training")
+    ] = None,
+    weight_decay: Annotated[float | None, _fitting("AdamW's. (CGnet 0.7, SchNet 1.0)", "Training")] = None,
+    lipschitz: Annotated[
+        float | None, _fitting("Bound on the spectral norm of each weight matrix, such as 2.", "Training")
+    ] = None,
+) -> None:
+    """Fit priors and a network to the forces on beads, and show what the error means."""
+    given = {name: value for name, value in locals().items() if name not in ("config", "resume")}
+    given["beads"] = str(beads) if beads else None
+    import_module("molnet.cli.cg_fit").run(given, config=config, resume=resume)
+
+
 @cg.command()
 def simulate(
     model: ModelFile,
@@ -109,4 +151,41 @@ def simulate(
         dtype=dtype,
         seed=seed,
         resume=resume,
+    )
+
+
+@cg.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run of `molnet cg simulate`, or a folder with several.")],
+    beads: Annotated[Path, typer.Argument(help="The conformations to compare with (.npz).")],
+    phi: Annotated[int | None, typer.Option(help="Which dihedral of the molecule is φ, from 0.")] = None,
+    psi: Annotated[int | None, typer.Option(help="Which is ψ.")] = None,
+    basin: Annotated[
+        list[str] | None, typer.Option(help="NAME: φ from..to, ψ from..to, in degrees; repeat. Known for alanine.")
+    ] = None,
+    bins: Annotated[
+        int | None, typer.Option(help="Of each coordinate; by default 36, or 7 frames on each bin.", min=2)
+    ] = None,
+    lag: Annotated[
+        float | None, typer.Option(help="Of TICA, ps; by default 1, or a tenth of a trajectory.", min=0)
+    ] = None,
+    reference_frame: Annotated[
+        float | None,
+        typer.Option(
+            help="ps between the reference's frames, if they are in the order of time: TICA is of them.", min=0
+        ),
+    ] = None,
+    discard: Annotated[float, typer.Option(help="Part of each trajectory to leave out first.", min=0, max=0.9)] = 0.1,
+) -> None:
+    """Compare simulated replicas with their reference: free energies, basins, timescales, bonds."""
+    command = import_module("molnet.cli.cg_report")
+    command.run(
+        folder,
+        beads,
+        torsions=(phi, psi),
+        basins=basin or [],
+        bins=bins,
+        lag=lag,
+        reference_frame=reference_frame,
+        discard=discard,
     )

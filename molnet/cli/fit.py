@@ -16,7 +16,8 @@ from rich.console import Console
 
 from molnet.analysis import collect, errors, write_report
 from molnet.checkpoint import save
-from molnet.cli.config import READING, ConfigError, FitConfig, read_folder, read_toml, resolve
+from molnet.cli.config import READING, ConfigError, FitConfig
+from molnet.cli.config import configure as _configure
 from molnet.cli.reading import read_all
 from molnet.data.inspect import inspect
 from molnet.data.splits import Split, frame_numbers, split
@@ -37,7 +38,7 @@ TRAINING = (
     "clip_norm",
     "ema",
 )
-FREE = ("folder", "epochs", "minutes", "patience")
+FREE = ("epochs", "minutes", "patience")
 """What a resumed run may have otherwise."""
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
 
@@ -50,16 +51,7 @@ def run(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> None:
 
 def configure(given: Mapping[str, Any], *, config: Path | None, resume: bool) -> FitConfig:
     """The options of the resumed run, of the TOML file and of the command line, the later ones first in rank."""
-    toml = read_toml(config) if config else {}
-    former = read_folder(Path(given.get("folder") or toml.get("folder") or FitConfig.folder)) if resume else {}
-    options = resolve(former, toml, given)
-    before, after = resolve(former).to_json(), options.to_json()
-    changed = [name for name in after if resume and name not in FREE and after[name] != before[name]]
-    if changed:
-        raise ConfigError(
-            f"the run in {options.folder} had {changed[0]} = {before[changed[0]]!r}, now {after[changed[0]]!r}; "
-            f"a resumed run may change {', '.join(FREE[1:])}. Start a new one for the rest."
-        )
+    options = _configure(FitConfig, given, config=config, resume=resume, free=FREE)
     if not options.files:
         raise ConfigError("no data were given: name a file, or files = [...] in the TOML file.")
     return options

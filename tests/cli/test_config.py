@@ -13,7 +13,7 @@ from molnet.cli.config import ConfigError, FitConfig, read_folder, read_toml, re
 
 
 def test_later_sources_count_and_none_leaves_an_option_as_it_was() -> None:
-    options = resolve({"cutoff": 4, "epochs": 3}, {"cutoff": 6.0}, {"cutoff": None, "files": ["a.xyz"]})
+    options = resolve(FitConfig, {"cutoff": 4, "epochs": 3}, {"cutoff": 6.0}, {"cutoff": None, "files": ["a.xyz"]})
     assert (options.cutoff, options.epochs, options.files) == (6.0, 3, ("a.xyz",))
     assert options.channels == FitConfig().channels
 
@@ -32,7 +32,7 @@ def test_later_sources_count_and_none_leaves_an_option_as_it_was() -> None:
 )
 def test_a_wrong_option_is_refused_with_what_was_expected(source: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        resolve(source)
+        resolve(FitConfig, source)
 
 
 def test_the_command_line_has_exactly_the_options_of_the_toml_file() -> None:
@@ -43,7 +43,7 @@ def test_the_command_line_has_exactly_the_options_of_the_toml_file() -> None:
 def test_toml(tmp_path: Path) -> None:
     good = tmp_path / "fit.toml"
     good.write_text('files = ["a.extxyz"]\nminutes = 5\nhidden = [16, 16]\n')
-    options = resolve(read_toml(good))
+    options = resolve(FitConfig, read_toml(good))
     assert (options.files, options.minutes, options.hidden) == (("a.extxyz",), 5.0, (16, 16))
     bad = tmp_path / "bad.toml"
     bad.write_text("minutes = = 5")
