@@ -11,7 +11,9 @@ import typer
 from molnet.cli.config import CoarseFitConfig
 from molnet.cli.options import Config, ForceUnit, LengthUnit, ModelFile, Resume
 
-cg = typer.Typer(name="cg", help="Coarse-grained potentials: from all-atom MD to beads.", no_args_is_help=True)
+cg = typer.Typer(
+    name="cg", help="Coarse-grained potentials: map all-atom MD to beads, fit, simulate, report.", no_args_is_help=True
+)
 
 
 def _option(text: str, panel: str) -> Any:

@@ -55,6 +55,7 @@ def run(
         resume=resume,
     )
     _tell(output, Trajectories.load(output.path), len(end))
+    Console().print(f"next:   molnet cg report {output.folder} {beads}", markup=False, soft_wrap=True)
 
 
 def dynamics(name: Literal["langevin", "overdamped"], *, timestep: float, friction: float | None) -> Dynamics:

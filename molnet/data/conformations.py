@@ -77,9 +77,15 @@ class Conformations:
     @classmethod
     def load(cls, path: str | Path) -> Conformations:
         """Read what `save` wrote; raises ValueError for another file."""
-        held: Any = np.load(path, allow_pickle=False)
-        if "about" not in held:
-            raise ValueError(f"{path} holds {', '.join(held)}; expected a file that `molnet cg map` has written.")
+        expected = "expected a file that `molnet cg map` has written"
+        try:
+            held: Any = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path} isn't an .npz file; {expected}.") from error
+        if isinstance(held, np.ndarray) or "about" not in held:
+            raise ValueError(
+                f"{path} holds {'one array' if isinstance(held, np.ndarray) else ', '.join(held)}; {expected}."
+            )
         about = json.loads(str(held["about"]))
         molecule = Molecule.from_json(about["molecule"])
         return cls(molecule, held["positions"], held["forces"], about["temperature"])

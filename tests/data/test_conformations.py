@@ -64,6 +64,9 @@ def test_a_file_holds_everything(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(ValueError, match="holds x; expected"):
         Conformations.load(tmp_path / "other.npz")
+    (tmp_path / "text.pdb").write_text("ATOM\n")
+    with pytest.raises(ValueError, match="isn't an .npz file; expected a file that"):
+        Conformations.load(tmp_path / "text.pdb")
 
 
 def test_terms_survive_an_extxyz_file(tmp_path: Path) -> None:
