@@ -24,7 +24,7 @@ from molnet.coarse import read_arrays
 from molnet.data.conformations import Conformations
 from molnet.data.molecule import Molecule
 from molnet.models import CGnet, SchNet
-from molnet.potential import Potential
+from molnet.potential import Potential, Sum
 from molnet.priors import PeriodicDihedrals, fit_priors
 from molnet.simulate import BondLimits, LangevinReplicas, Output, State, Trajectories, run_replicas
 from molnet.train import cross_validate, fit_conformations
@@ -69,10 +69,14 @@ def schnet(data: Conformations) -> Potential:
     return trained(network, data, epochs=30, learning_rate=2e-3, weight_decay=1.0)
 
 
+def without_dihedrals(data: Conformations) -> Potential:
+    return Sum(term for term in fit_priors(data).terms if not isinstance(term, PeriodicDihedrals))
+
+
 MODELS: dict[str, Fit] = {
     LINEAR: LinearBasis.fit,
-    "priors": fit_priors,
-    "priors + dihedrals": lambda data: fit_priors(data) + PeriodicDihedrals.fit(data),
+    "priors": without_dihedrals,
+    "priors + dihedrals": fit_priors,
     "CGnet": cgnet,
     "SchNet": schnet,
 }

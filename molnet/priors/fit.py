@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from molnet.data.conformations import Conformations
 from molnet.potential import Potential, Sum
-from molnet.priors.bonded import HarmonicAngles, HarmonicBonds
+from molnet.priors.bonded import HarmonicAngles, HarmonicBonds, PeriodicDihedrals
 from molnet.priors.repulsion import Repulsion, free_pairs
 
 
 def fit_priors(conformations: Conformations) -> Sum:
-    """Harmonic bonds and angles and the repulsion, by Boltzmann inversion: of these, the ones the molecule has.
+    """Harmonic bonds and angles, dihedrals and the repulsion, by Boltzmann inversion: the ones the molecule has.
 
-    They keep a network to the region of the data. Dihedrals are left to the network; `PeriodicDihedrals.fit` adds them.
+    They keep a network to the region of the data, and leave to it what couples them.
     """
     molecule = conformations.molecule
     found: list[Potential] = []
@@ -19,6 +19,8 @@ def fit_priors(conformations: Conformations) -> Sum:
         found.append(HarmonicBonds.fit(conformations))
     if molecule.angles:
         found.append(HarmonicAngles.fit(conformations))
+    if molecule.dihedrals:
+        found.append(PeriodicDihedrals.fit(conformations))
     if free_pairs(molecule):
         found.append(Repulsion.fit(conformations))
     return Sum(found)

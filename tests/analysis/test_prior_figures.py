@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from molnet.analysis.prior_figures import prior_fits
-from molnet.priors import AtomEnergies, HarmonicBonds, PeriodicDihedrals, fit_priors
+from molnet.priors import AtomEnergies, HarmonicBonds, fit_priors
 from tests.models.beads import conformations, grown
 
 
@@ -13,7 +13,7 @@ def test_each_term_has_a_panel_where_prior_and_data_agree(tmp_path) -> None:
     lengths, bends = rng.normal(1.5, 0.05, (5000, 4)), rng.normal(1.9, 0.1, (5000, 3))
     lengths[:2500, 0] += 0.4
     data = conformations(grown(lengths, bends, rng.uniform(-3, 3, (5000, 2))))
-    figure = prior_fits(data, fit_priors(data) + PeriodicDihedrals.fit(data))
+    figure = prior_fits(data, fit_priors(data))
     panels = [axes for axes in figure.axes if axes.lines]
     assert len(panels) == 4 + 3 + 1 + 2
     assert [[text.get_text() for text in axes.texts] for axes in panels[:2]] == [["two-peaked"], []]

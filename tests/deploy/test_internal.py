@@ -15,7 +15,7 @@ from molnet.deploy.internal import InternalTerm, compile_internal
 from molnet.evaluation import evaluate
 from molnet.models import CGnet, SchNet
 from molnet.potential import Potential, Sum
-from molnet.priors import HarmonicBonds, PeriodicDihedrals, Repulsion, fit_priors
+from molnet.priors import HarmonicBonds, Repulsion, fit_priors
 from tests import contract
 from tests.models.beads import conformations, grown
 
@@ -27,7 +27,7 @@ def data(frames: int = 40):
 
 
 def priors() -> Sum:
-    return fit_priors(data()) + PeriodicDihedrals.fit(data(), terms=2)
+    return fit_priors(data())
 
 
 def networks() -> Sum:

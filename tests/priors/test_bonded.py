@@ -124,7 +124,12 @@ def test_repulsion_is_the_thermal_energy_at_the_shortest_distances_and_leaves_ou
 def test_fitted_priors_hold_what_a_molecule_has() -> None:
     two, five = conformations(straight_chain(50)[:, :2]), conformations(straight_chain(50, n=5))
     assert [type(term) for term in fit_priors(two).terms] == [HarmonicBonds]
-    assert [type(term) for term in fit_priors(five).terms] == [HarmonicBonds, HarmonicAngles, Repulsion]
+    assert [type(term) for term in fit_priors(five).terms] == [
+        HarmonicBonds,
+        HarmonicAngles,
+        PeriodicDihedrals,
+        Repulsion,
+    ]
 
 
 def test_published_alanine_dipeptide_force_error() -> None:
