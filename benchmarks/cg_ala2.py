@@ -59,7 +59,7 @@ def trained(network: Potential, data: Conformations, **recipe: Any) -> Potential
 
 def cgnet(data: Conformations) -> Potential:
     network = CGnet.like(data, hidden=(64, 64))
-    return trained(network, data, epochs=60, learning_rate=3e-3, weight_decay=0.7)
+    return trained(network, data, epochs=30, learning_rate=1e-3, weight_decay=0.01, batch=256)
 
 
 def schnet(data: Conformations) -> Potential:

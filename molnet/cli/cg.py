@@ -98,7 +98,7 @@ def fit(
     ] = None,
     folds: Annotated[int | None, _fitting("Of a cross-validation after the fit; 0 for none.", "Data", "folds")] = None,
     seed: Annotated[int | None, _fitting("Of parts, folds, weights and shuffling.", "Data", "seed")] = None,
-    batch: Annotated[int | None, _fitting("Frames a batch; by default 512, or a 16th of them.", "Training")] = None,
+    batch: Annotated[int | None, _fitting("Frames a batch; by default 256, or a 16th of them.", "Training")] = None,
     epochs: Annotated[int | None, _fitting("Epochs at most. (CGnet 60, SchNet 30)", "Training")] = None,
     minutes: Annotated[float | None, _fitting("Minutes at most; alone, instead of epochs.", "Training")] = None,
     learning_rate: Annotated[

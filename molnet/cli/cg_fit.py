@@ -30,7 +30,7 @@ PRIORS: Final = "priors only"
 TITLES: Final = {"cgnet": "priors + CGnet", "schnet": "priors + SchNet", "priors": PRIORS}
 FREE: Final = ("epochs", "minutes", "folds")
 RECIPES: Final[Mapping[str, Mapping[str, float | int]]] = {
-    "cgnet": {"epochs": 60, "learning_rate": 3e-3, "weight_decay": 0.7},
+    "cgnet": {"epochs": 30, "learning_rate": 1e-3, "weight_decay": 0.01},
     "schnet": {"epochs": 30, "learning_rate": 2e-3, "weight_decay": 1.0},
     "priors": {},
 }
@@ -38,7 +38,7 @@ RECIPES: Final[Mapping[str, Mapping[str, float | int]]] = {
 _KCAL: Final = energy_unit("kcal/mol")
 _MODEL: Final = "model.safetensors"
 _NOISE_FRAMES: Final = 20_000
-_BATCH: Final = 512
+_BATCH: Final = 256
 _BATCHES: Final = 16
 """An epoch of few frames has so many smaller batches: an epoch is a measure of time."""
 
