@@ -28,6 +28,7 @@ from torch.func import vjp
 from molnet.deploy import internal_loops
 from molnet.deploy.compilation import TOLERANCE, CompilationError
 from molnet.deploy.internal_layout import COMPILED, Layout, laid_out, one_molecule
+from molnet.deploy.term import AtomEnergiesOf
 from molnet.evaluation import evaluate
 from molnet.graph import Graph
 from molnet.kept import Kept
@@ -76,7 +77,7 @@ class InternalTerm(Potential):
         return self.precision.dtype
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _Energies.apply(graph.positions, self, graph)
+        return AtomEnergiesOf.apply(graph.positions, self, graph)
 
     def run(self, graph: Graph, positions: Float[ndarray, "atoms 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         """Atom energies (eV), and what takes ∂L/∂E_i back to ∂L/∂r_i."""
@@ -203,21 +204,3 @@ class _Network:
             for (weight, _), activation in zip(reversed(self.hidden), reversed(activations), strict=True):
                 gradient = torch.ops.aten.tanh_backward(gradient, activation) @ weight.T
         return energy, gradient
-
-
-class _Energies(torch.autograd.Function):
-    """A run of an internal term, as autograd sees it."""
-
-    @staticmethod
-    def forward(ctx: Any, positions: Tensor, term: InternalTerm, graph: Graph) -> Tensor:
-        energies, ctx.pullback = term.run(graph, positions.detach().contiguous().numpy())
-        return torch.from_numpy(energies)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
-        if torch.is_grad_enabled():
-            raise NotImplementedError(
-                "a compiled potential has energies and forces, and a derivative of its forces was asked for. Compiled "
-                "potentials are for use; train, or differentiate twice, the original."
-            )
-        return torch.from_numpy(ctx.pullback(grad.contiguous().numpy())), None, None

@@ -45,15 +45,15 @@ class CompiledTerm(Potential):
         """Atom energies (eV), and what takes ∂L/∂E_i back to ∂L/∂r_ij."""
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        return _Energies.apply(graph.vectors, self, graph)
+        return AtomEnergiesOf.apply(graph.vectors, self, graph)
 
 
-class _Energies(torch.autograd.Function):
-    """A run of a compiled term, as autograd sees it."""
+class AtomEnergiesOf(torch.autograd.Function):
+    """`term.run(graph, variables)` as autograd sees it; the variables are vectors here, and positions elsewhere."""
 
     @staticmethod
-    def forward(ctx: Any, vectors: Tensor, term: CompiledTerm, graph: Graph) -> Tensor:
-        energies, ctx.pullback = term.run(graph, vectors.detach().contiguous().numpy())
+    def forward(ctx: Any, variables: Tensor, term: Any, graph: Graph) -> Tensor:
+        energies, ctx.pullback = term.run(graph, variables.detach().contiguous().numpy())
         return torch.from_numpy(energies)
 
     @staticmethod
