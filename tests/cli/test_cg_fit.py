@@ -67,7 +67,7 @@ def test_a_fit_leaves_the_model_and_says_what_its_error_means(fitted: tuple[Path
     for part in ("Harmonic bonds", "2-fold cross-validation", f"molnet cg simulate {folder}/model.safetensors"):
         assert part in output, part
     held = json.loads((folder / "config.json").read_text())["fit"]
-    expected = {"hidden": [4, 4], "seed": 3, "learning_rate": 3e-3, "batch": 19, "model": "cgnet"}
+    expected = {"hidden": [4, 4], "seed": 3, "learning_rate": 1e-3, "batch": 19, "model": "cgnet"}
     assert {name: held[name] for name in expected} == expected
     with (folder / "log.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
@@ -85,7 +85,7 @@ def test_a_fit_is_resumed_with_the_options_it_had(fitted: tuple[Path, str]) -> N
 
 def test_other_models(beads: Path, tmp_path: Path) -> None:
     output = invoke("fit", str(beads), "--model", "priors", "--folder", str(tmp_path / "priors"))
-    assert "cross-validation" not in output and len(load(tmp_path / "priors" / "model.safetensors").terms) == 3
+    assert "cross-validation" not in output and len(load(tmp_path / "priors" / "model.safetensors").terms) == 4
     options = ["--model", "schnet", "--channels", "4", "--interactions", "1", "--epochs", "1", "--lipschitz", "2"]
     output = invoke("fit", str(beads), *options, "--folder", str(tmp_path / "schnet"))
     assert row(output, "priors + SchNet")[0] < row(output, "zero model")[0]
