@@ -53,16 +53,16 @@ def _without_autograd(parts: list[InternalTerm | CompiledTerm], graph: Graph, po
             found, pullback = part.run(graph, flat)
             forces += pullback(downhill)
         else:
-            first, second = graph.edges.numpy()
-            found, pullback = part.run(graph, flat[second] - flat[first])
+            edges = graph.edges.numpy()
+            found, pullback = part.run(graph, flat[edges[1]] - flat[edges[0]])
             if part.cutoff > 0:
-                add_ends(graph.edges.numpy(), pullback(downhill), forces)
+                _add_ends(edges, pullback(downhill), forces)
         energies += found
     return energies.reshape(positions.shape[:2]).sum(axis=1), forces.reshape(positions.shape)
 
 
 @compiled
-def add_ends(edges: NDArray[Any], d_vectors: NDArray[Any], out: NDArray[Any]) -> None:
+def _add_ends(edges: NDArray[Any], d_vectors: NDArray[Any], out: NDArray[Any]) -> None:
     """Adds derivatives with respect to r_j − r_i to those with respect to r_j, and subtracts them from r_i's."""
     for e in range(d_vectors.shape[0]):
         for a in range(3):
