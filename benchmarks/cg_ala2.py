@@ -9,6 +9,7 @@ from the data.
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from rich.table import Table
 import molnet as mn
 from molnet.analysis.landscape_figures import population_bars, surfaces
 from molnet.analysis.landscapes import ALANINE, KCAL, Population, Surface, dihedral_angles, distance, populations
+from molnet.cli.cg_refine import Rounds, refined
+from molnet.cli.cg_simulate import Start
 from molnet.coarse import read_arrays
 from molnet.data.conformations import Conformations
 from molnet.data.molecule import Molecule
@@ -32,7 +35,6 @@ from molnet.train.crossvalidation import CrossValidation
 
 Fit = Callable[[Conformations], Potential]
 LINEAR = "linear basis"
-NETWORKS = ("CGnet", "SchNet")
 VALID = 0.1
 
 
@@ -62,6 +64,16 @@ def cgnet(data: Conformations) -> Potential:
     return trained(network, data, epochs=30, learning_rate=1e-3, weight_decay=0.01, batch=256)
 
 
+def refined_cgnet(data: Conformations) -> Potential:
+    """CGnet after two rounds of relative entropy, with 100 replicas of 0.5 ns."""
+    potential = cgnet(data)
+    rounds = Rounds(2, Start(100), LangevinReplicas(4.0, 1e-3), 500.0, epochs=30, learning_rate=1e-3)
+    with TemporaryDirectory() as folder:
+        for _ in refined(potential, data, rounds, folder=Path(folder)):
+            pass
+    return potential
+
+
 def schnet(data: Conformations) -> Potential:
     species = sorted(set(data.molecule.species))
     rms = float(np.sqrt(np.mean(data.forces**2)))
@@ -78,6 +90,7 @@ MODELS: dict[str, Fit] = {
     "priors": without_dihedrals,
     "priors + dihedrals": fit_priors,
     "CGnet": cgnet,
+    "CGnet, refined": refined_cgnet,
     "SchNet": schnet,
 }
 
@@ -159,7 +172,9 @@ def main(
         if name == LINEAR:
             continue
         begun = time.perf_counter()
-        run = simulated(fit, beads, folder / name.replace(" ", ""), replicas=replicas, nanoseconds=nanoseconds)
+        run = simulated(
+            fit, beads, folder / name.replace(" ", "").replace(",", "-"), replicas=replicas, nanoseconds=nanoseconds
+        )
         seconds[name] = time.perf_counter() - begun
         # The first tenth forgets the frames that replicas started from.
         later = run.positions[len(run.positions) // 10 :]

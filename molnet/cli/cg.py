@@ -99,12 +99,12 @@ def fit(
     folds: Annotated[int | None, _fitting("Of a cross-validation after the fit; 0 for none.", "Data", "folds")] = None,
     seed: Annotated[int | None, _fitting("Of parts, folds, weights and shuffling.", "Data", "seed")] = None,
     batch: Annotated[int | None, _fitting("Frames a batch; by default 256, or a 16th of them.", "Training")] = None,
-    epochs: Annotated[int | None, _fitting("Epochs at most. (CGnet 60, SchNet 30)", "Training")] = None,
+    epochs: Annotated[int | None, _fitting("Epochs at most; by default the model's.", "Training")] = None,
     minutes: Annotated[float | None, _fitting("Minutes at most; alone, instead of epochs.", "Training")] = None,
     learning_rate: Annotated[
-        float | None, _fitting("Largest learning rate. (CGnet 0.003, SchNet 0.002)", "Training")
+        float | None, _fitting("Largest learning rate; by default the model's.", "Training")
     ] = None,
-    weight_decay: Annotated[float | None, _fitting("AdamW's. (CGnet 0.7, SchNet 1.0)", "Training")] = None,
+    weight_decay: Annotated[float | None, _fitting("AdamW's; by default the model's.", "Training")] = None,
     lipschitz: Annotated[
         float | None, _fitting("Bound on the spectral norm of each weight matrix, such as 2.", "Training")
     ] = None,
@@ -144,16 +144,37 @@ def simulate(
     command.run(
         model,
         beads,
-        replicas=replicas,
-        temperature=temperature,
+        command.Start(replicas, temperature, dtype, seed),
         exchange=command.ladder(beads, temperature, exchange, rungs=rungs, every=exchange_every),
         dynamics=command.dynamics(ensemble, timestep=timestep, friction=friction),
         picoseconds=picoseconds,
         output=command.Output(folder or model.parent / f"cg-{ensemble}", every, trajectory),
-        dtype=dtype,
-        seed=seed,
         resume=resume,
     )
+
+
+@cg.command()
+def refine(
+    model: ModelFile,
+    beads: Annotated[Path, typer.Argument(help="The conformations whose distribution is wanted (.npz).")],
+    rounds: Annotated[int, typer.Option(help="Simulations, each with training after it.", min=1)] = 3,
+    replicas: Annotated[int, typer.Option(help="How many copies of the molecule.", min=1)] = 100,
+    picoseconds: Annotated[float, typer.Option(help="Length of each simulation, ps.", min=0.001)] = 500.0,
+    timestep: Annotated[float, typer.Option(help="fs.")] = 4.0,
+    friction: Annotated[float, typer.Option(help="1/ps.")] = 1.0,
+    epochs: Annotated[int, typer.Option(help="Of training in a round.", min=1)] = 30,
+    learning_rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of starts, noise and shuffling.", min=0)] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file (refined.safetensors, beside the model).")
+    ] = None,
+) -> None:
+    """Simulate, bring the potential's distribution nearer to that of the data, and repeat."""
+    command, simulation = (import_module(f"molnet.cli.cg_{name}") for name in ("refine", "simulate"))
+    dynamics = simulation.dynamics("langevin", timestep=timestep, friction=friction)
+    start = simulation.Start(replicas, seed=seed)
+    chosen = command.Rounds(rounds, start, dynamics, picoseconds, epochs, learning_rate)
+    command.run(model, beads, chosen, output=output or model.parent / "refined.safetensors")
 
 
 @cg.command()

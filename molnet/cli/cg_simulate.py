@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -25,27 +26,37 @@ from molnet.simulate import (
 )
 
 
+@dataclass(frozen=True)
+class Start:
+    """So many replicas at frames of the data, drawn with the seed; at its temperature unless one is given (K)."""
+
+    replicas: int
+    temperature: float | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+    seed: int = 0
+
+    def state(self, data: Conformations, exchange: Exchange | None = None) -> State:
+        frames = np.random.default_rng(self.seed).choice(len(data), self.replicas, replace=self.replicas > len(data))
+        kelvins = np.resize(exchange.temperatures, self.replicas) if exchange else self.temperature or data.temperature
+        positions = data.positions[frames].astype(self.dtype)
+        return State.start(data.molecule, positions, temperatures=kelvins, seed=self.seed).centered()
+
+
 def run(
     model: Path,
     beads: Path,
+    start: Start,
     *,
-    replicas: int,
-    temperature: float | None,
     exchange: Exchange | None,
     dynamics: Dynamics,
     picoseconds: float,
     output: Output,
-    dtype: Literal["float32", "float64"],
-    seed: int,
     resume: bool,
 ) -> None:
-    """Start replicas from frames of the data, drawn with the seed, and simulate them."""
+    """Simulate replicas, and say what came of it."""
     data = Conformations.load(beads)
-    chosen = np.random.default_rng(seed).choice(len(data), replicas, replace=replicas > len(data))
-    kelvins = np.resize(exchange.temperatures, replicas) if exchange else temperature or data.temperature
-    positions = data.positions[chosen].astype(dtype)
     end = run_replicas(
-        State.start(data.molecule, positions, temperatures=kelvins, seed=seed).centered(),
+        start.state(data, exchange),
         load(model),
         dynamics=dynamics,
         steps=round(1e3 * picoseconds / dynamics.timestep),

@@ -2,6 +2,7 @@
 
 from molnet.train.conformations import fit_conformations
 from molnet.train.crossvalidation import cross_validate
+from molnet.train.ensembles import fit_ensemble
 from molnet.train.loop import History, Mean, NonFinite
 from molnet.train.loss import Absolute, Huber, Loss, Squared
 from molnet.train.potentials import BrokenFrames, fit, loss_for
@@ -23,5 +24,6 @@ __all__ = [
     "cross_validate",
     "fit",
     "fit_conformations",
+    "fit_ensemble",
     "loss_for",
 ]

@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from molnet.checkpoint import save
 from molnet.cli import app as cli
 from molnet.data.conformations import Conformations
-from molnet.models.schnet import SchNet
+from molnet.files import FileError
+from molnet.models import CGnet, SchNet
 from molnet.nn.seeding import seeded
+from molnet.priors import HarmonicAngles, HarmonicBonds
 from molnet.simulate import Trajectories
 from tests.simulate.replicas import chain
 
@@ -78,3 +80,33 @@ def test_the_lines_of_the_documentation_run(files: list[str], tmp_path: Path, mo
 def test_ladders_that_do_not_fit_are_named(files: list[str], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a multiple of 4 replicas"):
         simulate(files, "--replicas", "6", "--exchange", "400", "--folder", str(tmp_path))
+
+
+def lengths(folder: Path) -> np.ndarray:
+    x = np.asarray(Trajectories.load(folder).positions)
+    return np.linalg.norm(x[5:, :, 1] - x[5:, :, 0], axis=-1)
+
+
+def test_refinement_brings_the_distribution_nearer_to_the_data(tmp_path: Path) -> None:
+    """The bonds of the prior are too long."""
+    rng = np.random.default_rng(1)
+    positions = np.zeros((600, 3, 3))
+    positions[:, 1, 0] = rng.normal(1.5, 0.06, 600)
+    theta = rng.normal(1.3, 0.15, 600)
+    turned = np.stack([np.cos(theta), np.sin(theta), 0 * theta], axis=1)
+    positions[:, 2] = positions[:, 1] + rng.normal(1.5, 0.06, 600)[:, None] * turned
+    data = Conformations(chain(), positions, np.zeros_like(positions), 310.0)
+    data.save(tmp_path / "beads.npz")
+    prior = HarmonicBonds([(1, 2), (2, 3)], [7.0, 7.0], [1.55, 1.55]) + HarmonicAngles.fit(data)
+    save(prior + CGnet.like(data, hidden=(8,), features=["pairs"]), tmp_path / "model.safetensors")
+    arguments = ["cg", "refine", str(tmp_path / "model.safetensors"), str(tmp_path / "beads.npz")]
+    options = ["--rounds", "2", "--replicas", "60", "--picoseconds", "2", "--timestep", "4"]
+    options += ["--learning-rate", "0.05", "--epochs", "15"]
+    done = RUNNER.invoke(cli.app, [*arguments, *options])
+    if done.exception:
+        raise done.exception
+    assert "gained, nats" in done.output and "next:" in done.output
+    means = [lengths(tmp_path / f"refined/round-{number}").mean() for number in (1, 2)]
+    assert means[0] == pytest.approx(1.55, abs=0.02) and means[1] == pytest.approx(1.5, abs=0.02)
+    with pytest.raises(FileError, match="exists already"):
+        raise RUNNER.invoke(cli.app, [*arguments, *options]).exception or AssertionError
