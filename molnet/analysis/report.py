@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.formula import Formula
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
@@ -277,11 +276,11 @@ def _has_numbers(columns: Columns, name: str) -> bool:
 
 
 def _energy_change(dynamics: Dynamics, column: str) -> tuple[Float[ndarray, " rows"], str]:
-    """Since the first row, in meV per atom where the JSON has the formula, else in meV."""
+    """Since the first row, in meV per atom where the JSON has the composition, else in meV."""
     energy = dynamics.columns[column]
     change = MILLI * (energy - energy[0])
-    formula = dynamics.settings.get("formula")
-    return (change / len(Formula(formula)), "meV/atom") if formula else (change, "meV")
+    atoms = sum(dynamics.settings.get("composition", {}).values())
+    return (change / atoms, "meV/atom") if atoms else (change, "meV")
 
 
 def _slope(time: Float[ndarray, " rows"], values: Float[ndarray, " rows"]) -> float:

@@ -46,7 +46,12 @@ def coverage(frames: Sequence[Atoms]) -> dict[str, Any]:
 
 
 def reduced_formula(atoms: Atoms) -> str:
-    """The smallest whole-number composition in Hill's order: "C2H6O" for any number of ethanols."""
+    """The smallest whole-number composition in Hill's order: "C2H6O" for any number of ethanols.
+
+    Bead types beyond the elements have none: the types are listed.
+    """
+    if atoms.numbers.max(initial=0) >= len(chemical_symbols):
+        return " ".join(map(str, np.unique(atoms.numbers)))
     return str(atoms.symbols.formula.reduce()[0].format("hill"))
 
 

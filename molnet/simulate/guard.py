@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import covalent_radii
 
 from molnet.data.coverage import pair_name, reduced_formula
+from molnet.data.topology import TERMS
+from molnet.potential import names
 from molnet.simulate.calculator import Calculator
 
 
@@ -26,8 +28,8 @@ class Guard:
     A contact may be as short as `contact` times the data's shortest of that pair of elements, a force `force`
     times as large as the data's largest, and an energy per atom may lie outside the data's range, for this
     composition, by `energy` times its width or by 0.5 eV, whichever is more. Where the data say nothing about
-    a pair of elements, half the sum of the covalent radii is the limit. A volume may not become 3 times what it
-    was. Numbers that aren't finite are looked for at every step.
+    a pair of elements, half the sum of the covalent radii is the limit; between beads there is none. A volume may
+    not become 3 times what it was. Numbers that aren't finite are looked for at every step.
     """
 
     every: int = 10
@@ -83,7 +85,7 @@ class Watch:
         if slack.shape[0] and slack.min() < 0:
             worst = int(slack.argmin())
             first, second = graph.edges[:, worst].tolist()
-            pair = pair_name(self._atoms.symbols[first], self._atoms.symbols[second])
+            pair = pair_name(self._symbol(first), self._symbol(second))
             shortest = self._covered.get("contacts", {}).get(pair)
             known = f"the data's shortest {pair} contact is {shortest:.2f} Å" if shortest else "that is too close"
             distance = distances[worst].item()
@@ -108,9 +110,11 @@ class Watch:
             )
 
     def _limit(self, first: int, second: int) -> float:
-        pair = pair_name(chemical_symbols[first], chemical_symbols[second])
-        if shortest := self._covered.get("contacts", {}).get(pair):
+        if shortest := self._covered.get("contacts", {}).get(pair_name(names([first]), names([second]))):
             return float(self.guard.contact * shortest)
+        # Where there is a topology, these may be beads, whose types say nothing about their size.
+        if any(name in self._atoms.info for name in TERMS) or max(first, second) >= len(covalent_radii):
+            return 0.0
         return float(0.5 * (covalent_radii[first] + covalent_radii[second]))
 
     def _energy_limits(self) -> tuple[float, float] | None:
@@ -127,7 +131,10 @@ class Watch:
         return f"the forces on {names} aren't finite numbers" if names else "the energy isn't a finite number"
 
     def _name(self, atom: int) -> str:
-        return f"atom {atom} ({self._atoms.symbols[atom]})"
+        return f"atom {atom} ({self._symbol(atom)})"
+
+    def _symbol(self, atom: int) -> str:
+        return names([int(self._atoms.numbers[atom])])
 
     def _stop(self, step: int, reason: str) -> None:
         raise LeftTheData(f"step {step}: {reason}.")

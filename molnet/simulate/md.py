@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from molnet.files import FileError, lock_folder
-from molnet.potential import Potential
+from molnet.potential import Potential, names
 from molnet.simulate.calculator import Calculator
 from molnet.simulate.display import Display
 from molnet.simulate.ensembles import Ensemble
@@ -208,7 +209,7 @@ def _settings(atoms: Atoms, calculator: Calculator, ensemble: Ensemble, steps: i
         "units": "timestep and barostat_time fs, temperature K, friction 1/fs, pressure GPa",
         "steps": steps,
         "every": every,
-        "formula": str(atoms.symbols),
+        "composition": {names([z]): count for z, count in sorted(Counter(atoms.numbers.tolist()).items())},
         "potential": type(calculator.potential).__name__,
         "dtype": str(calculator.neighbors.dtype).removeprefix("torch."),
         "skin_A": calculator.neighbors.skin,
@@ -239,7 +240,7 @@ def _refuse_former_run(folder: Path) -> None:
 def _resumable(folder: Path, settings: dict[str, Any]) -> Checkpoint:
     checkpoint = Checkpoint.load(folder)
     former = summary(folder).settings
-    for name in ("formula", "ensemble", "every", "potential", "dtype", "skin_A"):
+    for name in ("composition", "ensemble", "every", "potential", "dtype", "skin_A"):
         if former.get(name) != settings[name]:
             raise ValueError(
                 f"the run in {folder} had {name} = {former.get(name)}, not {settings[name]}; resume it "

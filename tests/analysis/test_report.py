@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "split.json").write_text(json.dumps({"train": list(range(8)), "test": [8, 9, 10, 11]}))
     (folder / "md 300K").mkdir()
     (folder / "md 300K" / "md.csv").write_text(MD)
-    (folder / "md 300K" / "md.json").write_text(json.dumps({"formula": "OH2"}))
+    (folder / "md 300K" / "md.json").write_text(json.dumps({"composition": {"H": 2, "O": 1}}))
     return folder
 
 

@@ -50,8 +50,9 @@ def test_an_unknown_bead_is_named():
         atoms.get_potential_energy()
 
 
+@pytest.mark.parametrize("molecule", [chain(), FAR], ids=["first types", "types beyond the elements"])
 @pytest.mark.parametrize("ensemble", [NVE(1.0, 300.0), Langevin(1.0, 300.0, 0.01)], ids=lambda e: type(e).__name__)
-def test_molecular_dynamics_runs_on_beads(tmp_path, ensemble):
-    end = run_md(chain().atoms(POSITIONS), Bonds(), ensemble=ensemble, steps=20, folder=tmp_path)
+def test_molecular_dynamics_runs_on_beads(tmp_path, ensemble, molecule):
+    end = run_md(molecule.atoms(POSITIONS), Bonds(), ensemble=ensemble, steps=20, folder=tmp_path)
     assert np.linalg.norm(np.diff(end.positions, axis=0), axis=1) == pytest.approx([1.5, 1.5], abs=0.3)
     assert end.info["bonds"] == ((0, 1), (1, 2))

@@ -135,7 +135,7 @@ def test_a_former_run_is_never_overwritten(tmp_path):
         ({"ensemble": NVE(1.0)}, "ensemble"),
         ({"every": 3}, "every"),
         ({"potential": Calculator(LennardJones(), skin=0.4)}, "skin"),
-        ({"atoms": bulk("Ne", cubic=True, a=5.3) * 2}, "formula"),
+        ({"atoms": bulk("Ne", cubic=True, a=5.3) * 2}, "composition"),
         ({"steps": 3}, "at step 4 already"),
     ],
 )
