@@ -67,7 +67,9 @@ def cgnet(data: Conformations) -> Potential:
 def refined_cgnet(data: Conformations) -> Potential:
     """CGnet after two rounds of relative entropy, with 100 replicas of 0.5 ns."""
     potential = cgnet(data)
-    rounds = Rounds(2, Start(100), LangevinReplicas(4.0, 1e-3), 500.0, epochs=30, learning_rate=1e-3)
+    rounds = Rounds(
+        2, Start(100), LangevinReplicas(4.0, 1e-3), 500.0, epochs=30, learning_rate=1e-3, forces_weight=20.0
+    )
     with TemporaryDirectory() as folder:
         for _ in refined(potential, data, rounds, folder=Path(folder)):
             pass

@@ -164,6 +164,7 @@ def refine(
     friction: Annotated[float, typer.Option(help="1/ps.")] = 1.0,
     epochs: Annotated[int, typer.Option(help="Of training in a round.", min=1)] = 30,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-3,
+    forces_weight: Annotated[float, typer.Option(help="Of force errors in (eV/Å)², beside nats.", min=0)] = 20.0,
     seed: Annotated[int, typer.Option(help="Of starts, noise and shuffling.", min=0)] = 0,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file (refined.safetensors, beside the model).")
@@ -173,7 +174,7 @@ def refine(
     command, simulation = (import_module(f"molnet.cli.cg_{name}") for name in ("refine", "simulate"))
     dynamics = simulation.dynamics("langevin", timestep=timestep, friction=friction)
     start = simulation.Start(replicas, seed=seed)
-    chosen = command.Rounds(rounds, start, dynamics, picoseconds, epochs, learning_rate)
+    chosen = command.Rounds(rounds, start, dynamics, picoseconds, epochs, learning_rate, forces_weight)
     command.run(model, beads, chosen, output=output or model.parent / "refined.safetensors")
 
 

@@ -41,6 +41,7 @@ class Rounds:
     picoseconds: float
     epochs: int
     learning_rate: float
+    forces_weight: float
 
 
 def run(model: Path, beads: Path, rounds: Rounds, *, output: Path) -> None:
@@ -56,7 +57,7 @@ def run(model: Path, beads: Path, rounds: Rounds, *, output: Path) -> None:
         table.add_column(column, justify="right")
     table.add_row("–", "", "", f"{_force_error(potential, data):.2f}")
     for number, best in enumerate(refined(potential, data, rounds, folder=output.with_suffix("")), start=1):
-        gained, effective = f"{-best['valid_loss']:.3f}", f"{best['valid_effective']:.0%}"
+        gained, effective = f"{best['valid_gained']:.3f}", f"{best['valid_effective']:.0%}"
         table.add_row(str(number), gained, effective, f"{_force_error(potential, data):.2f}")
     potential.provenance["refined"] = {"rounds": rounds.count, "picoseconds": rounds.picoseconds}
     save(potential, output)
@@ -67,6 +68,7 @@ def run(model: Path, beads: Path, rounds: Rounds, *, output: Path) -> None:
 def refined(potential: Potential, data: Conformations, rounds: Rounds, *, folder: Path) -> Iterator[Mapping[str, Any]]:
     """Refine a potential in place, and give the numbers of each round's best epoch; replicas go to the folder."""
     options: dict[str, Any] = {"epochs": rounds.epochs, "learning_rate": rounds.learning_rate, "ema": 0.9}
+    options["forces_weight"] = rounds.forces_weight
     options["batch"] = min(_BATCH, ceil(len(data) / _BATCHES))
     for number in range(1, rounds.count + 1):
         start = replace(rounds.start, seed=rounds.start.seed + number)

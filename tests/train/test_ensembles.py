@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from molnet.data.conformations import Conformations
+from molnet.evaluation import evaluate
 from molnet.models import CGnet
 from molnet.potential import Potential, UnknownSpecies
-from molnet.priors import PeriodicDihedrals
+from molnet.priors import HarmonicBonds, PeriodicDihedrals
 from molnet.train.ensembles import fit_ensemble
 from molnet.units import KB
 from tests.models.beads import chain, conformations, drawn, grown
@@ -40,7 +41,7 @@ def test_the_fitted_potential_has_the_distribution_of_the_reference() -> None:
     before = PeriodicDihedrals(TYPES, [[0.3]], [[-0.2]])
     network = CGnet.like(reference, hidden=(32, 32), features=["dihedrals"])
     at_start = energies(network, PHI)
-    options = {"epochs": 30, "learning_rate": 0.02, "ema": 0.9}
+    options = {"forces_weight": 0.0, "epochs": 30, "learning_rate": 0.02, "ema": 0.9}
     history = fit_ensemble(before + network, reference, simulated, batch=500, valid=0.5, **options)
     # The simulated ones are of all terms, whatever they are: only the change of the energy counts.
     change = -(energies(network, PHI) - at_start) / KT
@@ -49,17 +50,19 @@ def test_the_fitted_potential_has_the_distribution_of_the_reference() -> None:
     p = np.exp(LOG_DENSITY) / np.exp(LOG_DENSITY)[:-1].sum()
     entropy = float(np.sum((p * np.log(p * 1000))[:-1]))  # of the reference, relative to all φ alike
     best = history.rows[history.best_epoch - 1]
-    assert best["valid_loss"] == pytest.approx(-entropy, abs=0.05)
+    assert best["valid_gained"] == pytest.approx(entropy, abs=0.05)
     effective = 1 / float(np.mean((1000 * p[:-1]) ** 2))
     assert best["valid_effective"] == pytest.approx(effective, abs=0.05)
 
 
 def test_nothing_is_gained_where_the_ensembles_are_the_same() -> None:
     _, simulated = ensembles()
-    _, others = conformations(simulated[::2]), simulated[1::2]
+    others = simulated[1::2]
     network = CGnet.like(conformations(simulated), hidden=(8,), features=["dihedrals"])
-    history = fit_ensemble(network, conformations(simulated[::2]), others, epochs=5, learning_rate=0.01)
-    assert history.rows[-1]["valid_loss"] > -0.02 and history.rows[-1]["valid_effective"] > 0.95
+    history = fit_ensemble(
+        network, conformations(simulated[::2]), others, forces_weight=0.0, epochs=5, learning_rate=0.01
+    )
+    assert history.rows[-1]["valid_gained"] < 0.02 and history.rows[-1]["valid_effective"] > 0.95
 
 
 def test_other_molecules_and_empty_parts_are_refused() -> None:
@@ -71,3 +74,19 @@ def test_other_molecules_and_empty_parts_are_refused() -> None:
         fit_ensemble(network, reference, simulated, valid=0.001, epochs=1)
     with pytest.raises(UnknownSpecies):
         fit_ensemble(CGnet([1, 2], [(0, 1)], (), (), [(1.5, 0.1)]), reference, simulated, epochs=1)
+
+
+def test_forces_keep_what_the_ensemble_says_nothing_about() -> None:
+    """All frames have the same bonds, whose network the forces alone can fit."""
+    phi = np.random.default_rng(5).uniform(-np.pi, np.pi, (400, 1))
+    lengths = np.random.default_rng(6).normal(1.5, 0.05, (400, 3))
+    x = grown(lengths, np.full((400, 2), 1.9), phi)
+    truth = HarmonicBonds([[1, 2], [2, 3], [3, 4]], [5.0, 5.0, 5.0], [1.5, 1.5, 1.5])
+    forces = evaluate(truth, chain(4).graph(torch.from_numpy(x))).forces.view(400, 4, 3).numpy()
+    data = Conformations(chain(4), x, forces, 300.0)
+    errors = []
+    for weight in (0.0, 100.0):
+        options = {"forces_weight": weight, "batch": 50, "epochs": 15, "learning_rate": 0.01}
+        history = fit_ensemble(CGnet.like(data, hidden=(16,)), data, x[::-1].copy(), **options)
+        errors.append(history.rows[history.best_epoch - 1]["valid_forces_mse"])
+    assert errors[1] < 0.3 * errors[0]
