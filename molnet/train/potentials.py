@@ -17,7 +17,7 @@ from molnet.potential import Potential
 from molnet.suggest import did_you_mean
 from molnet.train.loop import History, NonFinite
 from molnet.train.loop import fit as run_loop
-from molnet.train.loss import Loss
+from molnet.train.loss import Late, Loss
 from molnet.train.recipe import Recipe
 
 
@@ -98,8 +98,9 @@ def loss_for(
     energy_weight: float | None = None,
     forces_weight: float | None = None,
     stress_weight: float | None = None,
+    late: Late | None = None,
 ) -> Loss:
-    """A loss with these weights; where one isn't given, for the labels that any of the frames has.
+    """A loss with these weights, and others late in the run; where one isn't given, for the labels that any of the frames has.
 
     Then the weights of energies, forces and stresses are 1, 1 and 100: in eV/atom, eV/Å and eV/Å³ their errors are
     usually of that order. A frame that lacks one of these labels is an error of `fit`, lest forces be left out
@@ -118,4 +119,4 @@ def loss_for(
     )
     if not any(weights):
         require(frames, "energy")  # says what there is instead
-    return Loss(*weights)
+    return Loss(*weights, late=late)
