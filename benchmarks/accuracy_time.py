@@ -22,7 +22,7 @@ from ase.io import write
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from peers.packages import PEERS, Unavailable, environment, last_line
-from peers.rounds import FOLDER, HERE, conditions, rounded, wide
+from peers.rounds import FOLDER, HERE, conditions, rounded
 from plot_speed import COLORS, FAINT, STYLE
 from recipe import RECIPES, Frames, frames_of, named, read_recipe
 from rich.console import Console
@@ -109,7 +109,7 @@ def microseconds(row: Row, system: str = SYSTEM) -> float:
 def table(rows: list[Row]) -> Table:
     """All rows, by time and then by force error."""
     whole = Table(title="Acetylacetone, 450 + 50 frames at 300 K; RMSE (MAE): forces meV/Å, energies meV/atom")
-    columns = ("minutes", "", "epochs", "F 300 K", "F 600 K", "E 300 K", "E 600 K", "µs/atom/step", "192 atoms")
+    columns = ("minutes", "", "epochs", "F 300 K", "F 600 K", "E 300 K", "E 600 K", "µs/atom/step", "water 192")
     for column in columns:
         whole.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in sorted(rows, key=lambda row: (row["minutes"], row["errors"]["300 K"]["force_rmse"])):
@@ -174,7 +174,7 @@ def main(
     for name in model or ():
         if name not in known:
             raise typer.BadParameter(f"there is no model {name!r}{did_you_mean(name, known)} There are {known}.")
-    console = wide()
+    console = Console(width=max(150, Console().width))
     results.mkdir(parents=True, exist_ok=True)
     frames = frames_of(read_recipe(named(RECIPE + "schnet")).data, data) if minutes else None
     for budget in minutes or ():

@@ -10,7 +10,7 @@ from trainer import ENERGY, FORCES, Job, Trained, serve
 import molnet as mn
 
 sys.path.append(str(Path(__file__).parents[1]))
-from recipe import Frames, read_recipe, trained  # noqa: E402
+from recipe import Frames, read_recipe, trained
 
 
 def train(job: Job) -> Trained:

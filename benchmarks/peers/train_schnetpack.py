@@ -109,6 +109,7 @@ def train(job: Job) -> Trained:
         callbacks=[ExponentialMovingAverage(0.995), best],
         **dict.fromkeys(("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False),
         num_sanity_val_steps=0,
+        inference_mode=False,  # forces are derivatives
     )
     begun = time.monotonic()
     trainer.fit(task, *loaders)
@@ -116,8 +117,7 @@ def train(job: Job) -> Trained:
     trainer.validate(task, loaders[1], verbose=False)  # of the epoch that was under way
     model.load_state_dict(best.weights)
     precise, fast = (
-        InMemory(model, SkinNeighborList(MatScipyNeighborList(CUTOFF)), energy_unit="eV", dtype=FLOAT)
-        for _ in range(2)
+        InMemory(model, SkinNeighborList(MatScipyNeighborList(CUTOFF)), energy_unit="eV", dtype=FLOAT) for _ in range(2)
     )
     return Trained("schnetpack", precise, fast, trainer.current_epoch, seconds, offset)
 

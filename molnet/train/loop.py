@@ -90,10 +90,10 @@ def fit(
 
     The objective of a batch is total/count of the loss's entry "loss"; its other entries are only reported. Of a
     loss in stages, all epochs are validated with the last one. Without an optimizer, `adamw` with the recipe's
-    learning rate and weight decay; a given one keeps its own, and the schedule multiplies its rates. With a folder, the run is saved there as it goes on, and `resume`
-    continues it exactly. Ctrl-C saves and returns; a second one raises KeyboardInterrupt. Raises NonFinite
-    for a loss or gradient that is not finite, FileError for a folder that cannot serve, ValueError where
-    there is nothing to train.
+    learning rate and weight decay; a given one keeps its own, and the schedule multiplies its rates. With a
+    folder, the run is saved there as it goes on, and `resume` continues it exactly. Ctrl-C saves and returns; a
+    second one raises KeyboardInterrupt. Raises NonFinite for a loss or gradient that is not finite, FileError for
+    a folder that cannot serve, ValueError where there is nothing to train.
     """
     if not len(train) or not len(valid):
         raise ValueError(f"fit needs batches; train has {len(train)} and valid has {len(valid)}.")

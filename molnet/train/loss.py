@@ -55,7 +55,7 @@ class Late:
     """Other weights for the last part of a run, from the progress `after` on; None leaves a weight as it was.
 
     Forces fix the shape of the energy surface; once they do, energies that count more bring down its offset between
-    regions. The two stages are those of I. Batatia et al., NeurIPS 2022 (MACE), appendix.
+    regions, as in the training of MACE (I. Batatia et al., NeurIPS 2022).
     """
 
     after: float = 0.75

@@ -100,7 +100,7 @@ def loss_for(
     stress_weight: float | None = None,
     late: Late | None = None,
 ) -> Loss:
-    """A loss with these weights, and others late in the run; where one isn't given, for the labels that any of the frames has.
+    """A loss with these weights; where one isn't given, for the labels that any of the frames has.
 
     Then the weights of energies, forces and stresses are 1, 1 and 100: in eV/atom, eV/Å and eV/Å³ their errors are
     usually of that order. A frame that lacks one of these labels is an error of `fit`, lest forces be left out
