@@ -64,7 +64,8 @@ def errors(predicted: Mapping[str, np.ndarray], tests: Mapping[str, list[Atoms]]
 def write_job(folder: Path, data: Frames, model: str, minutes: float) -> None:
     """The folder that a training script reads (peers/trainer.py)."""
     folder.mkdir(parents=True)
-    alone = [Atoms([z], info={"REF_energy": e}) for z, e in zip(*_atom_energies(data), strict=True)]
+    atoms = data.atom_energies
+    alone = [Atoms([z], info={"REF_energy": e}) for z, e in zip(atoms.species, atoms.energies, strict=True)]
     parts = {"train": data.train, "valid": data.valid, **data.tests}
     for name, frames in parts.items():
         write(folder / f"{name}.xyz", [_plain(atoms) for atoms in frames], format="extxyz")
@@ -145,15 +146,6 @@ def frontier(rows: list[Row]) -> Figure:
     return whole
 
 
-def draw(rows: list[Row], out: Path) -> None:
-    with rc_context(STYLE):
-        frontier(rows).savefig(out, dpi=200, metadata={"Date": None} if out.suffix == ".svg" else None)
-
-
-def _atom_energies(data: Frames) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    return data.atom_energies.species, data.atom_energies.energies
-
-
 def _plain(atoms: Atoms) -> Atoms:
     """The structure with its labels under names that no package takes for its own."""
     plain = Atoms(atoms.numbers, atoms.positions, info={"REF_energy": atoms.get_potential_energy()})
@@ -191,7 +183,8 @@ def main(
     rows = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
     console.print(table(rows))
     if plot and rows:
-        draw(rows, plot)
+        with rc_context(STYLE):
+            frontier(rows).savefig(plot, dpi=200, metadata={"Date": None} if plot.suffix == ".svg" else None)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ the best checkpoint is loaded.
 
 import sys
 import time
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -90,13 +92,13 @@ def train(job: Job) -> Trained:
     options = {**OPTIONS, **files, "batch_size": job.batch, "work_dir": job.folder}
     sys.argv = ["mace_run_train", *FLAGS, *(f"--{name}={value}" for name, value in options.items())]
     clock = Clock(job.minutes)
-    try:
+    with suppress(Over):
         main()
-    except Over:
-        precise, fast = (
-            MACECalculator(models=clock.model, device="cpu", default_dtype=dtype) for dtype in ("float64", "float32")
-        )
-    return Trained("mace-torch", precise, fast, clock.epochs, clock.seconds)
+
+    def calculator(dtype: str) -> MACECalculator:
+        return MACECalculator(models=deepcopy(clock.model), device="cpu", default_dtype=dtype)
+
+    return Trained("mace-torch", calculator, clock.epochs, clock.seconds)
 
 
 if __name__ == "__main__":

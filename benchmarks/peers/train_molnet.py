@@ -22,8 +22,11 @@ def train(job: Job) -> Trained:
     data = Frames(frames("train"), frames("valid"), {}, atoms)
     potential, history = trained(recipe, data, minutes=job.minutes, folder=job.folder / "run")
     mn.save(potential, job.folder / "potential.safetensors")
-    fast = mn.Calculator(potential, dtype=torch.float32)
-    return Trained("molnet", mn.Calculator(potential), fast, len(history.rows), history.rows[-1]["seconds"])
+
+    def calculator(dtype: str) -> mn.Calculator:
+        return mn.Calculator(potential, dtype=getattr(torch, dtype))
+
+    return Trained("molnet", calculator, len(history.rows), history.rows[-1]["seconds"])
 
 
 if __name__ == "__main__":

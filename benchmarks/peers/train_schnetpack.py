@@ -6,6 +6,7 @@ beyond isolated atoms and the mean of the training frames, which RemoveOffsets w
 """
 
 import time
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -116,10 +117,12 @@ def train(job: Job) -> Trained:
     seconds = time.monotonic() - begun
     trainer.validate(task, loaders[1], verbose=False)  # of the epoch that was under way
     model.load_state_dict(best.weights)
-    precise, fast = (
-        InMemory(model, SkinNeighborList(MatScipyNeighborList(CUTOFF)), energy_unit="eV", dtype=FLOAT) for _ in range(2)
-    )
-    return Trained("schnetpack", precise, fast, trainer.current_epoch, seconds, offset)
+
+    def calculator(dtype: str) -> InMemory:
+        neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF))
+        return InMemory(deepcopy(model), neighbors, energy_unit="eV", dtype=getattr(torch, dtype))
+
+    return Trained("schnetpack", calculator, trainer.current_epoch, seconds, offset)
 
 
 if __name__ == "__main__":

@@ -40,25 +40,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model: a calculator for its errors, one in float32 for its speed, epochs, and what it was called.
+    """A trained model: its package, a function that makes its calculator ("float32" or "float64"), and its training.
 
     `offset` is the part of the energy (eV) that the calculator leaves out.
     """
 
     package: str
-    precise: Any
-    fast: Any
+    calculator: Callable[[str], Any]
     epochs: int
     seconds: float
     offset: Callable[[Atoms], float] = lambda atoms: 0.0
 
 
 def predicted(trained: Trained, frames: list[Atoms]) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (eV) and forces (eV/Å) of frames of one size."""
-    energies, forces = [], []
+    """Energies (eV) and forces (eV/Å) of frames of one size, in float64."""
+    calculator, energies, forces = trained.calculator("float64"), [], []
     for frame in frames:
         atoms = frame.copy()
-        atoms.calc = trained.precise
+        atoms.calc = calculator
         energies.append(atoms.get_potential_energy() + trained.offset(atoms))
         forces.append(atoms.get_forces())
     return np.array(energies), np.array(forces)
@@ -86,8 +85,9 @@ def serve(train: Callable[[Job], Trained]) -> None:
     for name in job.tests:
         arrays[f"{name} energy"], arrays[f"{name} forces"] = predicted(trained, job.frames(name))
     np.savez(folder / "predictions.npz", **arrays)
+    fast = trained.calculator("float32")
     timed = {"acetylacetone": job.frames("train")[0], "water 192": structure("water 192")}
-    steps = {name: {"atoms": len(atoms), "ms": milliseconds(trained.fast, atoms)} for name, atoms in timed.items()}
+    steps = {name: {"atoms": len(atoms), "ms": milliseconds(fast, atoms)} for name, atoms in timed.items()}
     found = {
         "version": f"{trained.package} {version(trained.package)}",
         "epochs": trained.epochs,

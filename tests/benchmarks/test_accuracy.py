@@ -82,8 +82,8 @@ def test_rows_are_printed_by_time_and_error_and_drawn(tmp_path: Path) -> None:
 
 def test_an_unknown_model_is_named() -> None:
     accuracy = script("accuracy_time")
-    with pytest.raises(accuracy.typer.BadParameter, match="no model 'mace'; did you mean 'MACE'"):
-        accuracy.main(model=["mace"])
+    with pytest.raises(accuracy.typer.BadParameter, match="no model 'shnet'; did you mean 'schnet'"):
+        accuracy.main(model=["shnet"])
 
 
 def test_curves_are_compared_by_shape() -> None:
