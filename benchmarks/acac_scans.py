@@ -13,8 +13,8 @@ import typer
 from ase import Atoms
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from peers.rounds import wide
 from plot_speed import FAINT, INK, STYLE
-from rich.console import Console
 from rich.table import Table
 
 import molnet as mn
@@ -73,7 +73,7 @@ def main(
     """Print the errors of the curves."""
     table = Table(title="Acetylacetone, scans beside DFT, meV")
     curves: dict[str, dict[str, Curve]] = {}
-    potentials = {str(path): mn.load(path) for path in model}
+    potentials = {f"{path.parent.name}/{path.stem}": mn.load(path) for path in model}
     for title, file in SCANS.items():
         frames = list(mn.read(data / file))
         curves[title] = {"DFT": reference(frames)}
@@ -84,7 +84,7 @@ def main(
                 for column in ("scan", "model", *errors):
                     table.add_column(column)
             table.add_row(title, name, *(f"{value:.1f}" for value in errors.values()))
-    Console().print(table)
+    wide().print(table)
     if plot:
         with rc_context(STYLE):
             figure(curves).savefig(plot, dpi=200, metadata={"Date": None} if plot.suffix == ".svg" else None)
