@@ -1,8 +1,8 @@
 """Acetylacetone beyond its training data: a dihedral scan and a hydrogen transfer, beside DFT.
 
-Give model files, such as the `potential.safetensors` of accuracy_time.py or recipe.py. All were trained at 300 K, where
-the dihedral angle stays below some 30°. Energies count from the first structure of a scan. The roughness is the root
-mean square second difference of the error along the scan: a curve that is shifted or tilted is smooth, a kink isn't.
+Give model files, such as the `potential.safetensors` of accuracy_time.py or recipe.py; each is called as its folder.
+Energies count from the first structure of a scan. The roughness is the root mean square second difference of the error
+along the scan: a curve that is shifted or tilted is smooth, a kink isn't.
 """
 
 from pathlib import Path
@@ -61,7 +61,7 @@ def figure(curves: dict[str, dict[str, Curve]]) -> Figure:
             axes.plot(*curve, label=name, **style)
         axes.set(xlabel=title, ylabel="energy, meV")
         axes.grid(color=FAINT, linewidth=0.8)
-        axes.legend(frameon=False)
+    whole.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return whole
 
 
@@ -73,7 +73,7 @@ def main(
     """Print the errors of the curves."""
     table = Table(title="Acetylacetone, scans beside DFT, meV")
     curves: dict[str, dict[str, Curve]] = {}
-    potentials = {f"{path.parent.name}/{path.stem}": mn.load(path) for path in model}
+    potentials = {path.parent.name: mn.load(path) for path in model}
     for title, file in SCANS.items():
         frames = list(mn.read(data / file))
         curves[title] = {"DFT": reference(frames)}

@@ -97,6 +97,8 @@ def fit(
     """
     if not len(train) or not len(valid):
         raise ValueError(f"fit needs batches; train has {len(train)} and valid has {len(valid)}.")
+    if recipe.epochs is recipe.minutes is None and _changes(loss):
+        raise ValueError("the loss changes as the run goes on, and the recipe has no end: give epochs or minutes.")
     optimizer = optimizer or adamw(module, recipe)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
@@ -252,6 +254,10 @@ def _ctrl_c() -> Iterator[threading.Event]:
         yield requested
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _changes(loss: Loss | LossInStages) -> bool:
+    return isinstance(loss, LossInStages) and loss.during(0.0) != loss.during(1.0)
 
 
 @contextmanager

@@ -147,6 +147,11 @@ def test_a_loss_in_stages_trains_with_each_and_validates_with_the_last() -> None
     assert 10 * float(best.total.detach()) / 16 == pytest.approx(min(row["valid_loss"] for row in history.rows))
 
 
+def test_a_loss_in_stages_needs_an_end_of_the_run() -> None:
+    with pytest.raises(ValueError, match="the recipe has no end: give epochs or minutes"):
+        fit(net(), Stages(), Data(), Data(), recipe=Recipe(epochs=None, patience=2, schedule=Constant()))
+
+
 def test_the_best_weights_are_in_the_module_at_the_end() -> None:
     """Every epoch lowers the weight by 0.1; the validation wants −0.31."""
     module = nn.Linear(1, 1, bias=False)
