@@ -21,6 +21,7 @@ from ase import Atoms
 from ase.io import write
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from peers.packages import PEERS, Unavailable, environment, last_line
 from peers.rounds import FOLDER, HERE, conditions, rounded
 from plot_speed import COLORS, FAINT, STYLE
@@ -130,7 +131,11 @@ def frontier(rows: list[Row]) -> Figure:
     for axes, test in zip(whole.subplots(1, 2), ("300 K", "600 K"), strict=True):
         axes.set_title(f"test at {test}", loc="left", fontsize=10)
         axes.set(xscale="log", yscale="log", xlabel="µs for an atom and step", ylabel="force RMSE, meV/Å")
-        axes.grid(color=FAINT, linewidth=0.8, which="both")
+        for axis, marks in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
+            axis.set_major_locator(LogLocator(subs=marks))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(NullLocator())
+        axes.grid(color=FAINT, linewidth=0.8)
         for model in dict.fromkeys(row["model"] for row in rows):
             mine = sorted((row for row in rows if row["model"] == model), key=lambda row: row["minutes"])
             cost = float(np.median([microseconds(row) for row in mine]))

@@ -64,6 +64,31 @@ def test_a_job_holds_the_frames_under_names_that_nobody_takes_for_labels(tmp_pat
     assert (alone.species, alone.energies) == (atoms.species, atoms.energies)
 
 
+@pytest.mark.filterwarnings("ignore:Use thermalize_momenta:DeprecationWarning")
+def test_a_training_script_answers_with_predictions_and_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "peers"))
+    accuracy, trainer = script("accuracy_time"), script("trainer")
+    frames = [water(-3.0), water(-6.0)]
+    data = script("recipe").Frames(frames, frames, {"300 K": frames}, mn.AtomEnergies([1, 8], [-1.0, -2.0]))
+    accuracy.write_job(tmp_path / "job", data, "MACE", 0.5)
+    monkeypatch.setattr(trainer.sys, "argv", ["train.py", str(tmp_path / "job")])
+    monkeypatch.setattr(trainer, "SECONDS", 0.0)
+    asked: list[str] = []
+
+    def calculator(dtype: str) -> mn.Calculator:
+        asked.append(dtype)
+        return mn.Calculator(data.atom_energies)
+
+    trainer.serve(lambda job: trainer.Trained("molnet", calculator, 3, 60 * job.minutes, lambda atoms: 0.5))
+    with np.load(tmp_path / "job" / "predictions.npz") as predictions:
+        assert predictions["300 K energy"].tolist() == [-3.5, -3.5]
+        assert predictions["300 K forces"].shape == (2, 3, 3)
+    found = json.loads((tmp_path / "job" / "found.json").read_text())
+    assert (found["epochs"], found["seconds"]) == (3, 30.0) and asked == ["float64", "float32"]
+    assert {name: step["atoms"] for name, step in found["steps"].items()} == {"acetylacetone": 3, "water 192": 192}
+    assert all(step["ms"] > 0 for step in found["steps"].values())
+
+
 def test_rows_are_printed_by_time_and_error_and_drawn(tmp_path: Path) -> None:
     accuracy = script("accuracy_time")
     rows = [row("MACE", 15, 20.0), row("schnet", 5, 50.0), row("MACE", 5, 40.0), row("SchNetPack", 5, 30.0)]
