@@ -35,7 +35,7 @@ ERRORS = {
     "energy_mae": ("energy", "mae"),
     "stress_mae": ("stress", "mae"),
 }
-"""What a recipe may expect, in meV/Å, meV/atom and meV/Å³."""
+"""What a recipe may expect: the quantity and the metric."""
 
 
 class RecipeError(ValueError):
@@ -58,11 +58,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Expected:
-    """The numbers of a test that a run gave, and how it was made; the names are those of `ERRORS`."""
+    """The numbers of a test that a run gave, and how it was made: meV/Å, meV/atom and meV/Å³."""
 
     test: str
     how: str
-    numbers: Mapping[str, float]
+    force_rmse: float | None = None
+    force_mae: float | None = None
+    energy_rmse: float | None = None
+    energy_mae: float | None = None
+    stress_mae: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def read_recipe(path: Path) -> Recipe:
         _made(Data, content["data"], f"[data] of {path.name}"),
         _loss(content["loss"], f"[loss] of {path.name}") if "loss" in content else None,
         _training(content["training"], f"[training] of {path.name}"),
-        [_expected(one, f"[[expected]] of {path.name}") for one in content.get("expected", ())],
+        [_made(Expected, one, f"[[expected]] of {path.name}") for one in content.get("expected", ())],
     )
 
 
@@ -150,11 +154,10 @@ def rows(found: Mapping[str, Errors], expected: Sequence[Expected]) -> list[list
     for test, errors in found.items():
         known = next((one for one in expected if one.test == test), None)
         for name, (quantity, metric) in ERRORS.items():
-            measured = getattr(errors, quantity)
-            if measured.number and (known is None or name in known.numbers):
-                number = f"{known.numbers[name]:g}" if known else ""
-                value = f"{getattr(measured, metric):.3g}"
-                table.append([test, f"{name}, {measured.unit}", value, number, known.how if known else ""])
+            measured, number = getattr(errors, quantity), getattr(known, name, None)
+            if measured.number and (known is None or number is not None):
+                value, beside = f"{getattr(measured, metric):.3g}", [f"{number:g}", known.how] if known else ["", ""]
+                table.append([test, f"{name}, {measured.unit}", value, *beside])
     return table
 
 
@@ -164,7 +167,9 @@ def _model(given: Mapping[str, Any], where: str) -> Callable[[Sequence[Atoms]], 
     if name not in MODELS:
         raise RecipeError(f"{where} names the model {name!r}{did_you_mean(str(name), MODELS)}")
     kind = MODELS[name]
-    known = [*signature(kind.like).parameters, *signature(kind).parameters]
+    known = dict(signature(kind.like).parameters)
+    if "options" in known:  # those of the constructor
+        known |= signature(kind).parameters
     _refuse_unknown(options, [key for key in known if key not in ("frames", "options", "species", "scale")], where)
     return lambda frames: kind.like(frames, **options)
 
@@ -188,12 +193,6 @@ def _training(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise RecipeError(f"{where}: {error}") from error
     return options
-
-
-def _expected(given: Mapping[str, Any], where: str) -> Expected:
-    _refuse_unknown(given, ["test", "how", *ERRORS], where)
-    numbers = {name: value for name, value in given.items() if name in ERRORS}
-    return _made(Expected, {**{k: v for k, v in given.items() if k not in ERRORS}, "numbers": numbers}, where)
 
 
 def _made(kind: Any, given: Mapping[str, Any], where: str) -> Any:

@@ -54,7 +54,7 @@ def test_a_kept_recipe_can_be_read(recipe: ModuleType, path: Path) -> None:
     found = recipe.read_recipe(path)
     tests = {*(found.data.tests or {}), *(["test"] if found.data.test else [])}
     assert {one.test for one in found.expected} <= tests
-    assert all(one.numbers and one.how for one in found.expected)
+    assert all(one.how and any(getattr(one, name) is not None for name in recipe.ERRORS) for one in found.expected)
 
 
 def test_a_recipe_says_everything(recipe: ModuleType, tmp_path: Path) -> None:
@@ -78,6 +78,7 @@ def test_a_recipe_says_everything(recipe: ModuleType, tmp_path: Path) -> None:
         ("title =", "titel =", "unknown key 'titel'; did you mean 'title'"),
         ("channels", "chanels", r"\[model\] of .* unknown key 'chanels'; did you mean 'channels'"),
         ('"schnet"', '"shnet"', "names the model 'shnet'; did you mean 'schnet'"),
+        ("gaussians", "features", r"\[model\] of .* unknown key 'features'"),
         ("valid =", "valit =", r"\[data\] of .* unknown key 'valit'; did you mean 'valid'"),
         ("valid = 5", "", r"\[data\] of .*: .*missing 1 required positional argument: 'valid'"),
         ("after", "afer", "unknown key 'afer'; did you mean 'after'"),
