@@ -6,10 +6,12 @@ torch for CPUs is wanted, name its place in PIP_FIND_LINKS or PIP_EXTRA_INDEX_UR
 
 import subprocess
 import sys
+from ast import literal_eval
 from dataclasses import dataclass
 from pathlib import Path
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+SHARED = ("torch", "numpy", "ase")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Unavailable(Exception):
 def environment(package: Package, folder: Path) -> Path:
     """The Python of the package's environment in that folder, which is made where it isn't there or out of date."""
     python, log, done = folder / "bin" / "python", folder / "install.log", folder / "installed"
-    wanted = repr((package.requirements, package.alone, CONSTRAINTS.read_text()))
-    if done.exists() and done.read_text() == wanted:
+    wanted = (package.requirements, package.alone, CONSTRAINTS.read_text())
+    if done.exists() and _decisive(*literal_eval(done.read_text())) == _decisive(*wanted):
         return python
     folder.mkdir(parents=True, exist_ok=True)
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
@@ -59,8 +61,14 @@ def environment(package: Package, folder: Path) -> Path:
         log.write_text(found.stdout)
         if found.returncode:
             raise Unavailable(f"its installation failed; {log} says: {last_line(log, 'ERROR')}")
-    done.write_text(wanted)
+    done.write_text(repr(wanted))
     return python
+
+
+def _decisive(requirements: tuple[str, ...], alone: tuple[str, ...], constraints: str) -> tuple[object, ...]:
+    """What an environment is out of date without: a pin of a package that only molnet needs is none of it."""
+    pins = [line for line in constraints.splitlines() if line.partition("==")[0] in SHARED]
+    return requirements, alone, pins
 
 
 def last_line(log: Path, start: str = "") -> str:

@@ -65,6 +65,8 @@ class FitConfig(Config):
     energy_weight: float = 1.0
     forces_weight: float | None = None
     stress_weight: float | None = None
+    late_after: float = 0.75
+    late_energy_weight: float | None = None
     batch_edges: int | None = None
     epochs: int | None = None
     minutes: float | None = 10.0

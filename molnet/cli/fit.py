@@ -25,7 +25,7 @@ from molnet.files import FileError, atomic_write, lock_folder
 from molnet.models import BPNN, SchNet
 from molnet.potential import Potential
 from molnet.priors import ZBL, AtomEnergies
-from molnet.train import Constant, Cosine, Plateau, fit, loss_for
+from molnet.train import Constant, Cosine, Late, Plateau, fit, loss_for
 
 WEIGHTS = ("energy_weight", "forces_weight", "stress_weight")
 TRAINING = (
@@ -69,7 +69,7 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
         potential,
         parts.train,
         parts.valid,
-        loss=loss_for(parts.train, **_chosen(options, WEIGHTS)),
+        loss=loss_for(parts.train, **_chosen(options, WEIGHTS), late=_late(options)),
         seed=options.seed,
         folder=folder,
         resume=resume,
@@ -131,6 +131,11 @@ def environment() -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     atomic_write(path, json.dumps(content, indent=1).encode())
+
+
+def _late(options: FitConfig) -> Late | None:
+    weight = options.late_energy_weight
+    return None if weight is None else Late(options.late_after, energy_weight=weight)
 
 
 def _chosen(options: FitConfig, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -56,6 +56,12 @@ ForcesWeight = Annotated[float | None, _option("Loss weight of forces in eV/Å."
 StressWeight = Annotated[
     float | None, _option("Loss weight of stresses in eV/Å³.", "Training", default="stress_weight")
 ]
+LateAfter = Annotated[
+    float | None, _option("Part of the fit after which the late weight counts.", "Training", default="late_after")
+]
+LateEnergyWeight = Annotated[
+    float | None, _option("Loss weight of energies late in the fit.", "Training", default="late_energy_weight")
+]
 BatchEdges = Annotated[int | None, _option("Neighbour pairs a batch.", "Training", default="batch_edges")]
 Epochs = Annotated[int | None, _option("Epochs at most.", "Training", default="epochs")]
 Minutes = Annotated[float | None, _option("Training time at most, minutes.", "Training", default="minutes")]

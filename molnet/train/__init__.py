@@ -4,7 +4,7 @@ from molnet.train.conformations import fit_conformations
 from molnet.train.crossvalidation import cross_validate
 from molnet.train.ensembles import fit_ensemble
 from molnet.train.loop import History, Mean, NonFinite
-from molnet.train.loss import Absolute, Huber, Loss, Squared
+from molnet.train.loss import Absolute, Huber, Late, Loss, Squared
 from molnet.train.potentials import BrokenFrames, fit, loss_for
 from molnet.train.recipe import Constant, Cosine, Plateau, Recipe
 
@@ -15,6 +15,7 @@ __all__ = [
     "Cosine",
     "History",
     "Huber",
+    "Late",
     "Loss",
     "Mean",
     "NonFinite",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from molnet.data.conformations import Conformations
 from molnet.nn.lipschitz import keep_bounded
 from molnet.potential import Potential
 from molnet.train.loop import History, NonFinite
 from molnet.train.loop import fit as run_loop
 from molnet.train.loss import Loss
+from molnet.train.optimizers import adamw
 from molnet.train.potentials import BrokenFrames, make_recipe
 
 
@@ -42,8 +41,7 @@ def fit_conformations(
         potential.refuse_unknown(data.molecule.species)
     optimizer = None
     if lipschitz is not None:
-        parameters = [parameter for parameter in potential.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, options.learning_rate, weight_decay=options.weight_decay, fused=True)
+        optimizer = adamw(potential, options)
         keep_bounded(optimizer, potential, lipschitz)
     batches = (
         train.batches(batch, cutoff=potential.cutoff, seed=seed),

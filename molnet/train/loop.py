@@ -21,6 +21,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from molnet.train.log import Display
+from molnet.train.optimizers import adamw, trainable
 from molnet.train.recipe import Recipe
 from molnet.train.state import Row, RunFolder, State, Sums, open_run
 
@@ -42,6 +43,13 @@ class Batches(Protocol):
 
 
 Loss = Callable[[Any, Any], Mapping[str, Mean]]
+
+
+@runtime_checkable
+class LossInStages(Protocol):
+    """A loss that changes as a run goes on: `during(p)` is the loss at the progress p in [0, 1]."""
+
+    def during(self, progress: float) -> Loss: ...
 
 
 class NonFinite(ArithmeticError):
@@ -69,7 +77,7 @@ class History:
 
 def fit(
     module: nn.Module,
-    loss: Loss,
+    loss: Loss | LossInStages,
     train: Batches,
     valid: Batches,
     *,
@@ -80,16 +88,18 @@ def fit(
 ) -> History:
     """Trains the module in place and leaves it in eval mode with the weights of the lowest validation loss.
 
-    The objective of a batch is total/count of the loss's entry "loss"; its other entries are only reported.
-    Without an optimizer, AdamW with the recipe's learning rate and weight decay; a given one keeps its own,
-    and the schedule multiplies its rates. With a folder, the run is saved there as it goes on, and `resume`
-    continues it exactly. Ctrl-C saves and returns; a second one raises KeyboardInterrupt. Raises NonFinite
-    for a loss or gradient that is not finite, FileError for a folder that cannot serve, ValueError where
-    there is nothing to train.
+    The objective of a batch is total/count of the loss's entry "loss"; its other entries are only reported. Of a
+    loss in stages, all epochs are validated with the last one. Without an optimizer, `adamw` with the recipe's
+    learning rate and weight decay; a given one keeps its own, and the schedule multiplies its rates. With a
+    folder, the run is saved there as it goes on, and `resume` continues it exactly. Ctrl-C saves and returns; a
+    second one raises KeyboardInterrupt. Raises NonFinite for a loss or gradient that is not finite, FileError for
+    a folder that cannot serve, ValueError where there is nothing to train.
     """
     if not len(train) or not len(valid):
         raise ValueError(f"fit needs batches; train has {len(train)} and valid has {len(valid)}.")
-    optimizer = optimizer or _adamw(module, recipe)
+    if recipe.epochs is recipe.minutes is None and _changes(loss):
+        raise ValueError("the loss changes as the run goes on, and the recipe has no end: give epochs or minutes.")
+    optimizer = optimizer or adamw(module, recipe)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     state = State(module, copy.deepcopy(module) if recipe.ema else module, optimizer)
@@ -105,7 +115,7 @@ def fit(
 
 @dataclass
 class _Loop:
-    loss: Loss
+    loss: Loss | LossInStages
     train: Batches
     valid: Batches
     recipe: Recipe
@@ -117,8 +127,8 @@ class _Loop:
     averages: list[nn.Parameter] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parameters = _trainable(self.state.module)
-        self.averages = _trainable(self.state.average)
+        self.parameters = trainable(self.state.module)
+        self.averages = trainable(self.state.average)
 
     def run(self) -> str:
         """Trains and validates until something ends the run, and returns what."""
@@ -159,10 +169,11 @@ class _Loop:
         state, losses = self.state, self.state.losses
         state.module.train()
         for batch in itertools.islice(self.train.epoch(state.epoch), state.batch, None):
-            scale = self.recipe.schedule(self.progress(), losses)
+            progress = self.progress()
+            scale = self.recipe.schedule(progress, losses)
             for group in state.optimizer.param_groups:
                 group["lr"] = scale * group["initial_lr"]
-            self.train_step(batch)
+            self.train_step(self.loss_during(progress), batch)
             if self.folder:
                 self.folder.save_if_due()
             if self.display.due:
@@ -171,10 +182,13 @@ class _Loop:
             if self.interrupt.is_set() or self.out_of_time():
                 return
 
-    def train_step(self, batch: Any) -> None:
+    def loss_during(self, progress: float) -> Loss:
+        return self.loss.during(progress) if isinstance(self.loss, LossInStages) else self.loss
+
+    def train_step(self, loss: Loss, batch: Any) -> None:
         state, recipe = self.state, self.recipe
         state.optimizer.zero_grad()
-        means = self.loss(state.module, batch)
+        means = loss(state.module, batch)
         objective = means["loss"].total / means["loss"].count
         # Only these: a loss of forces would otherwise be differentiated with respect to positions once more.
         objective.backward(inputs=self.parameters)
@@ -195,14 +209,14 @@ class _Loop:
 
     def validate(self) -> Row:
         """The validation means with the averaged weights; autograd stays on, for losses of forces."""
-        state = self.state
+        state, loss = self.state, self.loss_during(1.0)
         sums: Sums = {}
         for average, buffer in zip(state.average.buffers(), state.module.buffers(), strict=True):
             average.copy_(buffer)
         state.average.eval()
         with _frozen(state.average):
             for batch in self.valid.epoch(0):
-                means = self.loss(state.average, batch)
+                means = loss(state.average, batch)
                 if not math.isfinite(means["loss"].total.detach()):
                     raise NonFinite("validation loss", batch, state)
                 _add(sums, means)
@@ -242,22 +256,14 @@ def _ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _adamw(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = _trainable(module)
-    if not parameters:
-        raise ValueError(f"{type(module).__name__} has no parameter that requires a gradient; nothing can be trained.")
-    fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
-    return torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=fused)
-
-
-def _trainable(module: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+def _changes(loss: Loss | LossInStages) -> bool:
+    return isinstance(loss, LossInStages) and loss.during(0.0) != loss.during(1.0)
 
 
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
     """No graph is built for the parameters; gradients with respect to inputs work as ever."""
-    parameters = _trainable(module)
+    parameters = trainable(module)
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -51,16 +51,44 @@ class Huber:
 
 
 @dataclass(frozen=True)
+class Late:
+    """Other weights for the last part of a run, from the progress `after` on; None leaves a weight as it was.
+
+    Forces fix the shape of the energy surface; once they do, energies that count more bring down its offset between
+    regions, as in the training of MACE (I. Batatia et al., NeurIPS 2022).
+    """
+
+    after: float = 0.75
+    energy_weight: float | None = None
+    forces_weight: float | None = None
+    stress_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.after < 1:
+            raise ValueError(f"Late begins after {self.after} of the run; expected a part between 0 and 1.")
+        if not self.weights:
+            raise ValueError("Late changes no weight; give energy_weight, forces_weight or stress_weight.")
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The weights that change."""
+        given = {name: getattr(self, name) for name in ("energy_weight", "forces_weight", "stress_weight")}
+        return {name: weight for name, weight in given.items() if weight is not None}
+
+
+@dataclass(frozen=True)
 class Loss:
     """L = w_E ⟨ℓ(ΔE/N)⟩ + w_F ⟨ℓ(ΔF)⟩ + w_σ ⟨ℓ(Δσ)⟩, with means over structures, force and stress components.
 
     Energies are in eV per atom, forces in eV/Å and stresses in eV/Å³. A label that is NaN doesn't count.
+    With `late`, the last part of a run has other weights, and every epoch is validated with those.
     """
 
     energy_weight: float = 1.0
     forces_weight: float = 1.0
     stress_weight: float = 0.0
     error: ErrorFunction = field(default_factory=Squared)
+    late: Late | None = None
 
     def __post_init__(self) -> None:
         weights = (self.energy_weight, self.forces_weight, self.stress_weight)
@@ -68,12 +96,19 @@ class Loss:
             raise ValueError(
                 f"the weights of energy, forces and stress are {weights}; expected none below zero and one above it."
             )
+        _ = self.during(1.0)  # its weights are looked at now, not after hours
+
+    def during(self, progress: float) -> Loss:
+        """The loss at a part of the run in [0, 1]."""
+        if self.late is None or progress < self.late.after:
+            return self
+        return replace(self, late=None, **self.late.weights)
 
     @property
     def labels(self) -> list[str]:
-        """The labels that every frame must have: those with a weight."""
-        weights = {"energy": self.energy_weight, "forces": self.forces_weight, "stress": self.stress_weight}
-        return [name for name, weight in weights.items() if weight]
+        """The labels that every frame must have: those with a weight, now or late."""
+        stages = (self, self.during(1.0))
+        return [name for name in ("energy", "forces", "stress") if any(getattr(s, f"{name}_weight") for s in stages)]
 
     def __call__(self, potential: Potential, batch: Batch) -> dict[str, Mean]:
         predicted = evaluate(potential, batch.graph, differentiable=potential.training)

@@ -17,7 +17,7 @@ from molnet.potential import Potential
 from molnet.suggest import did_you_mean
 from molnet.train.loop import History, NonFinite
 from molnet.train.loop import fit as run_loop
-from molnet.train.loss import Loss
+from molnet.train.loss import Late, Loss
 from molnet.train.recipe import Recipe
 
 
@@ -98,6 +98,7 @@ def loss_for(
     energy_weight: float | None = None,
     forces_weight: float | None = None,
     stress_weight: float | None = None,
+    late: Late | None = None,
 ) -> Loss:
     """A loss with these weights; where one isn't given, for the labels that any of the frames has.
 
@@ -118,4 +119,4 @@ def loss_for(
     )
     if not any(weights):
         require(frames, "energy")  # says what there is instead
-    return Loss(*weights)
+    return Loss(*weights, late=late)

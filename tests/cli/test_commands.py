@@ -17,6 +17,7 @@ from molnet.checkpoint import load
 from molnet.cli import app as cli
 from molnet.cli.config import ConfigError
 from molnet.files import FileError
+from molnet.train import Loss
 
 RUNNER = CliRunner()
 
@@ -85,6 +86,19 @@ def test_a_second_run_in_the_folder_is_refused_and_nothing_is_lost(run: Path, da
     assert isinstance(done.exception, FileError)
     assert "already holds a run" in str(done.exception)
     assert (run / "config.json").read_bytes() == before
+
+
+def test_the_late_weight_is_that_of_the_loss(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Loss] = []
+
+    def fit(*_: object, loss: Loss, **__: object) -> None:
+        seen.append(loss)
+        raise ValueError
+
+    monkeypatch.setattr("molnet.cli.fit.fit", fit)
+    options = ["--late-energy-weight", "10", "--late-after", "0.5", "--folder", str(tmp_path / "run")]
+    RUNNER.invoke(cli.app, ["fit", str(data), *options])
+    assert [seen[0].during(progress).energy_weight for progress in (0.4, 0.5)] == [1.0, 10.0]
 
 
 def test_isolated_atoms_give_the_atom_energies_and_are_not_fitted_to(data: Path, tmp_path: Path) -> None:

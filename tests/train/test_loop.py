@@ -8,7 +8,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 
@@ -107,6 +107,49 @@ def test_means_over_unequal_batches_are_exact() -> None:
     history = fit(module, squares, Data(), valid, recipe=replace(FAST, learning_rate=1e-12, epochs=1))
     error = (module(valid.x) - valid.y).detach().double().abs().mean()
     assert history.rows[0]["valid_mae"] == pytest.approx(float(error), rel=1e-6)
+
+
+def test_sums_over_batches_are_float64() -> None:
+    """After 10⁸ the ones of all other batches would be lost in float32."""
+    totals = iter([1e8] + [1.0] * 4)
+
+    def loss(module: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Mean]:
+        total = next(totals) if not module.training else 1.0
+        return {**squares(module, batch), "one": Mean(torch.tensor(total), 1)}
+
+    history = fit(net(), loss, Data(16), Data(), recipe=replace(FAST, epochs=1))
+    assert history.rows[0]["valid_one"] == (1e8 + 4) / 5
+
+
+class Stages:
+    """`squares`, and from half of the run on ten times that; notes which was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[bool, float]] = []
+
+    def during(self, progress: float) -> Callable[..., dict[str, Mean]]:
+        factor = 10.0 if progress >= 0.5 else 1.0
+
+        def loss(module: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Mean]:
+            self.asked.append((module.training, factor))
+            return {name: Mean(factor * mean.total, mean.count) for name, mean in squares(module, batch).items()}
+
+        return loss
+
+
+def test_a_loss_in_stages_trains_with_each_and_validates_with_the_last() -> None:
+    loss, data = Stages(), Data(32)
+    module = net()
+    history = fit(module, loss, data, Data(16), recipe=replace(FAST, epochs=3))
+    assert [factor for training, factor in loss.asked if training] == [1.0, 1.0, 1.0, 10.0, 10.0, 10.0]
+    assert [factor for training, factor in loss.asked if not training] == [10.0] * 3
+    best = squares(module, (Data(16).x, Data(16).y))["loss"]
+    assert 10 * float(best.total.detach()) / 16 == pytest.approx(min(row["valid_loss"] for row in history.rows))
+
+
+def test_a_loss_in_stages_needs_an_end_of_the_run() -> None:
+    with pytest.raises(ValueError, match="the recipe has no end: give epochs or minutes"):
+        fit(net(), Stages(), Data(), Data(), recipe=Recipe(epochs=None, patience=2, schedule=Constant()))
 
 
 def test_the_best_weights_are_in_the_module_at_the_end() -> None:

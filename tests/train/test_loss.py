@@ -14,7 +14,9 @@ from molnet.data.dataset import Batch, Dataset
 from molnet.data.labels import set_labels
 from molnet.evaluation import evaluate
 from molnet.models import SchNet
-from molnet.train.loss import Absolute, ErrorFunction, Huber, Loss, Squared
+from molnet.priors import AtomEnergies
+from molnet.train.loop import LossInStages
+from molnet.train.loss import Absolute, ErrorFunction, Huber, Late, Loss, Squared
 
 GENERATOR = np.random.default_rng(5)
 
@@ -161,3 +163,41 @@ def test_weights_that_are_no_loss_are_refused(weights: tuple[float, float, float
 def test_a_huber_loss_needs_a_width() -> None:
     with pytest.raises(ValueError, match="delta is 0; expected a positive number"):
         Huber(0)
+
+
+def test_late_weights_count_from_their_part_of_the_run_on() -> None:
+    loss = Loss(2.0, 3.0, late=Late(0.6, energy_weight=20.0))
+    assert isinstance(loss, LossInStages)
+    assert [loss.during(p).energy_weight for p in (0.0, 0.599, 0.6, 1.0)] == [2.0, 2.0, 20.0, 20.0]
+    assert loss.during(1.0) == Loss(20.0, 3.0)
+    assert Loss().during(1.0) == Loss()
+
+
+def test_labels_that_only_count_late_are_asked_for_at_once() -> None:
+    assert Loss(energy_weight=0.0, late=Late(energy_weight=1.0)).labels == ["energy", "forces"]
+    assert Loss(late=Late(energy_weight=0.0)).labels == ["energy", "forces"]
+
+
+def test_late_weights_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="begins after 1.0 of the run"):
+        Late(1.0, energy_weight=2.0)
+    with pytest.raises(ValueError, match="changes no weight"):
+        Late(0.5)
+    with pytest.raises(ValueError, match="expected none below zero"):
+        Loss(late=Late(energy_weight=-1.0))
+
+
+def test_gradients_in_float32_are_those_in_float64() -> None:
+    """Atoms of −1,000 eV beside errors of meV: energies are summed, and errors taken and summed, in float64."""
+    frames = [labelled(molecule("C6H6"), stress=False), labelled(molecule("CH4"), stress=False)]
+    constants = AtomEnergies([1, 6], [-13.6, -1026.9])
+    for atoms in frames:
+        set_labels(atoms, float(np.dot([-13.6, -1026.9], [sum(atoms.numbers == z) for z in (1, 6)])) + 1e-3)
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        net = schnet().to(dtype)
+        found = Loss(forces_weight=0.0)((constants + net).train(), batch_of(*frames))["loss"]
+        assert found.total.dtype == torch.float64
+        found.total.backward()
+        gradients.append(torch.cat([p.grad.flatten().double() for p in net.parameters() if p.grad is not None]))
+    assert float((gradients[0] - gradients[1]).norm() / gradients[1].norm()) < 1e-4

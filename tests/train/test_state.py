@@ -28,7 +28,7 @@ from molnet.files import FileError, lock_folder
 from molnet.train import state as state_module
 from molnet.train.loop import History, Mean, NonFinite, fit
 from molnet.train.recipe import Constant, Cosine, Plateau, Recipe
-from tests.train.test_loop import FAST, Calls, Data, net, squares
+from tests.train.test_loop import FAST, Calls, Data, Stages, net, squares
 
 RECIPES = {
     "plateau": Recipe(epochs=10, learning_rate=0.02, ema=0.95, schedule=Plateau(0.5, 1, 0.05)),
@@ -72,6 +72,24 @@ def test_ten_epochs_are_five_and_a_resume(name: str, call: int, tmp_path: Path) 
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
     assert [row["epoch"] for row in log(tmp_path / "parts")] == [str(n) for n in range(1, 11)]
     assert len(history.rows) == 10 and history.stopped == "epochs"
+
+
+@pytest.mark.parametrize("call", [12, 17], ids=["before the switch", "after it"])
+def test_a_loss_in_stages_resumes_in_its_stage(call: int, tmp_path: Path) -> None:
+    """Five epochs of five batches: the second stage begins within the third epoch."""
+
+    class Interrupted(Stages):
+        def during(self, progress: float) -> Callable[..., Any]:
+            if sum(training for training, _ in self.asked) == call - 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().during(progress)
+
+    whole, first, second = net(), net(), net(seed=5)
+    in_one = train(tmp_path / "whole", loss=Stages(), module=whole)
+    assert train(tmp_path / "parts", loss=Interrupted(), module=first).stopped == "interrupted"
+    in_two = train(tmp_path / "parts", loss=Stages(), module=second, resume=True)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+    assert [{**row, "seconds": 0} for row in in_one.rows] == [{**row, "seconds": 0} for row in in_two.rows]
 
 
 def test_that_plateau_reduces_before_and_after_the_interruption(tmp_path: Path) -> None:

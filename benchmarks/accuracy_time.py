@@ -1,0 +1,196 @@
+"""Errors after fixed times of training, beside MACE and SchNetPack's PaiNN: acetylacetone, 450 + 50 frames at 300 K.
+
+Every model trains in a process of its own, with the same frames, for the same wall-clock time including validation;
+it predicts the test frames at 300 K and 600 K, and its steps of dynamics are timed. molnet's models are recipes
+(recipes/acac_NAME.toml); the others are set up as their packages are (peers/train_mace.py, train_schnetpack.py). A row
+is kept as a JSON file, so that rows can be measured one at a time; those that are there are not measured again. The
+table and the picture are made of all that are there.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from ase import Atoms
+from ase.io import write
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from peers.packages import PEERS, Unavailable, environment, last_line
+from peers.rounds import FOLDER, HERE, conditions, rounded
+from plot_speed import COLORS, FAINT, STYLE
+from recipe import RECIPES, Frames, frames_of, named, read_recipe
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from molnet.suggest import did_you_mean
+
+RECIPE = "acac_"
+OURS = [path.stem.removeprefix(RECIPE) for path in sorted(RECIPES.glob(f"{RECIPE}*.toml"))]
+THEIRS = {"MACE": ("train_mace.py", "MACE 64x0e"), "SchNetPack": ("train_schnetpack.py", "SchNetPack PaiNN")}
+SYSTEM = "acetylacetone"
+BATCH = 5
+
+Row = dict[str, Any]
+
+
+def title(model: str) -> str:
+    """What the table calls a model."""
+    return THEIRS[model][1] if model in THEIRS else f"molnet {model}"
+
+
+def errors(predicted: Mapping[str, np.ndarray], tests: Mapping[str, list[Atoms]]) -> dict[str, dict[str, float]]:
+    """RMSE and MAE of force components (meV/Å) and of energies per atom (meV) on each test."""
+    found = {}
+    for name, frames in tests.items():
+        sizes = np.array([len(atoms) for atoms in frames])
+        energy = np.array([atoms.get_potential_energy() for atoms in frames])
+        forces = np.array([atoms.get_forces() for atoms in frames])
+        off = {
+            "force": 1e3 * (predicted[f"{name} forces"] - forces),
+            "energy": 1e3 * (predicted[f"{name} energy"] - energy) / sizes,
+        }
+        found[name] = {f"{what}_rmse": float(np.sqrt(np.mean(e**2))) for what, e in off.items()}
+        found[name] |= {f"{what}_mae": float(np.mean(abs(e))) for what, e in off.items()}
+    return found
+
+
+def write_job(folder: Path, data: Frames, model: str, minutes: float) -> None:
+    """The folder that a training script reads (peers/trainer.py)."""
+    folder.mkdir(parents=True)
+    atoms = data.atom_energies
+    alone = [Atoms([z], info={"REF_energy": e}) for z, e in zip(atoms.species, atoms.energies, strict=True)]
+    parts = {"train": data.train, "valid": data.valid, **data.tests}
+    for name, frames in parts.items():
+        write(folder / f"{name}.xyz", [_plain(atoms) for atoms in frames], format="extxyz")
+    write(folder / "isolated.xyz", alone, format="extxyz")
+    recipe = "" if model in THEIRS else str(named(RECIPE + model))
+    job = {"minutes": minutes, "batch": BATCH, "recipe": recipe, "tests": list(data.tests)}
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+def measured(model: str, minutes: float, data: Frames, place: Path, packages: Path, console: Console) -> Row:
+    """Trains a model in its own process; Unavailable where that fails."""
+    folder = place / f"{model}-{minutes:g}-{int(time.time())}"
+    write_job(folder, data, model, minutes)
+    python, script = Path(sys.executable), "train_molnet.py"
+    if model in THEIRS:
+        script, _ = THEIRS[model]
+        python = environment(PEERS[model], packages / model.lower())
+    log, before = folder / "log", conditions()
+    with log.open("w") as output:
+        command = [str(python), str(HERE / script), str(folder.resolve())]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[line]}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"{title(model)}, {minutes:g} minutes", total=60 * minutes, line="")
+        begun = time.monotonic()
+        while process.poll() is None:
+            progress.update(task, completed=time.monotonic() - begun, line=last_line(log)[-60:])
+            time.sleep(0.5)
+    if process.returncode:
+        raise Unavailable(f"its process ended with {process.returncode}; {log} says: {last_line(log)}")
+    with np.load(folder / "predictions.npz") as predictions:
+        found = errors(predictions, data.tests)
+    answer = json.loads((folder / "found.json").read_text())
+    return {"model": model, "minutes": minutes, "errors": found, **answer, "conditions": before}
+
+
+def microseconds(row: Row, system: str = SYSTEM) -> float:
+    """Of a step of dynamics, per atom."""
+    return 1e3 * row["steps"][system]["ms"] / row["steps"][system]["atoms"]
+
+
+def table(rows: list[Row]) -> Table:
+    """All rows, by time and then by force error."""
+    whole = Table(title="Acetylacetone, 450 + 50 frames at 300 K; RMSE (MAE): forces meV/Å, energies meV/atom")
+    columns = ("minutes", "", "epochs", "F 300 K", "F 600 K", "E 300 K", "E 600 K", "µs/atom/step", "water 192")
+    for column in columns:
+        whole.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for row in sorted(rows, key=lambda row: (row["minutes"], row["errors"]["300 K"]["force_rmse"])):
+        numbers = [
+            f"{rounded(row['errors'][test][f'{what}_rmse'])} ({rounded(row['errors'][test][f'{what}_mae'])})"
+            for what in ("force", "energy")
+            for test in ("300 K", "600 K")
+        ]
+        speed = [rounded(microseconds(row, system)) for system in (SYSTEM, "water 192")]
+        whole.add_row(f"{row['minutes']:g}", title(row["model"]), str(row["epochs"]), *numbers, *speed)
+    return whole
+
+
+def frontier(rows: list[Row]) -> Figure:
+    """Force error at 300 K and 600 K over the time of a step, per atom; a line joins the budgets of a model."""
+    whole = Figure(figsize=(8.2, 3.6), layout="constrained")
+    for axes, test in zip(whole.subplots(1, 2), ("300 K", "600 K"), strict=True):
+        axes.set_title(f"test at {test}", loc="left", fontsize=10)
+        axes.set(xscale="log", yscale="log", xlabel="µs for an atom and step", ylabel="force RMSE, meV/Å")
+        for axis, marks in ((axes.xaxis, (1,)), (axes.yaxis, (1, 2, 5))):
+            axis.set_major_locator(LogLocator(subs=marks))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_locator(NullLocator())
+        axes.grid(color=FAINT, linewidth=0.8)
+        for model in dict.fromkeys(row["model"] for row in rows):
+            mine = sorted((row for row in rows if row["model"] == model), key=lambda row: row["minutes"])
+            cost = float(np.median([microseconds(row) for row in mine]))
+            color = COLORS[model if model in THEIRS else "molnet"]
+            heights = [row["errors"][test]["force_rmse"] for row in mine]
+            axes.plot([cost] * len(mine), heights, color=color, marker="o", markersize=4, linewidth=1.4)
+            for row, height in zip(mine, heights, strict=True):
+                text = f"{row['minutes']:g} min"
+                axes.annotate(text, (cost, height), (5, -2), textcoords="offset points", fontsize=6)
+            name = title(model)
+            axes.annotate(name, (cost, max(heights)), (0, 6), textcoords="offset points", color=color, ha="center")
+        axes.margins(0.25, 0.15)
+    return whole
+
+
+def _plain(atoms: Atoms) -> Atoms:
+    """The structure with its labels under names that no package takes for its own."""
+    plain = Atoms(atoms.numbers, atoms.positions, info={"REF_energy": atoms.get_potential_energy()})
+    plain.new_array("REF_forces", atoms.get_forces())
+    return plain
+
+
+def main(
+    minutes: Annotated[list[float] | None, typer.Option(help="A training time; repeat. None: print only.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model; repeat.")] = None,
+    data: Annotated[Path, typer.Option(help="The folder of published data.")] = Path("../shared/data"),
+    folder: Annotated[Path, typer.Option(help="Where the packages are installed.")] = FOLDER,
+    results: Annotated[Path, typer.Option(help="Where the rows are kept.")] = Path("runs/accuracy_time"),
+    plot: Annotated[Path | None, typer.Option(help="Draw errors over time of a step: .svg, .png, .pdf.")] = None,
+) -> None:
+    """Measure what isn't there yet, and print the table."""
+    known = [*OURS, *THEIRS]
+    for name in model or ():
+        if name not in known:
+            raise typer.BadParameter(f"there is no model {name!r}{did_you_mean(name, known)} There are {known}.")
+    console = Console(width=max(150, Console().width))
+    results.mkdir(parents=True, exist_ok=True)
+    frames = frames_of(read_recipe(named(RECIPE + "schnet")).data, data) if minutes else None
+    for budget in minutes or ():
+        for name in model or known:
+            file = results / f"{name}-{budget:g}.json"
+            if file.exists() or frames is None:
+                continue
+            console.print(f"{title(name)}, {budget:g} minutes …")
+            try:
+                row = measured(name, budget, frames, results / "runs", folder, console)
+                file.write_text(json.dumps(row, indent=1) + "\n")
+            except Unavailable as error:
+                console.print(f"{title(name)} is left out: {error}")
+    rows = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    console.print(table(rows))
+    if plot and rows:
+        with rc_context(STYLE):
+            frontier(rows).savefig(plot, dpi=200, metadata={"Date": None} if plot.suffix == ".svg" else None)
+
+
+if __name__ == "__main__":
+    typer.run(main)
