@@ -76,7 +76,7 @@ def main(
     medians = []
     console = wide()
     table = Table(
-        title="A step of dynamics, float32, 5 Å; n interactions, 128 channels, SchNet-n 50 Gaussians, PaiNN-n 20 functions",
+        title="A step of dynamics, float32; SchNet-n, PaiNN-n: n interactions, 128 channels, 50 or 20 functions, 5 Å",
         caption=conditions(),
     )
     for column in ("", "", "ms/step", "rounds", "× molnet", "× without ASE", "10³ atoms·steps/s"):

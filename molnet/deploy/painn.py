@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from molnet.deploy import painn_loops as loops
 from molnet.deploy.pool import Pool
+from molnet.deploy.schnet_loops import COLUMNS
 from molnet.deploy.stages import run_stages
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
@@ -25,8 +26,6 @@ from molnet.models.painn import SOFTENING, PaiNN
 from molnet.potential import SpeciesIndex
 
 PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
-KEPT = 9
-"""Columns of an edge in `painn_loops`: four splines, their derivatives, and 1/r."""
 
 
 class CompiledPaiNN(CompiledTerm):
@@ -40,10 +39,9 @@ class CompiledPaiNN(CompiledTerm):
         self.species, self.cutoff, self.knots = painn.species, painn.cutoff, painn.knots
         self.species_index = SpeciesIndex(painn.species)
         with torch.no_grad():
-            tables, weights = _weights(deepcopy(painn).double())
-        self.tables, self.weights = (
-            nn.ParameterList(nn.Parameter(w.to(painn.dtype).contiguous(), False) for w in group)
-            for group in (tables, weights)
+            groups = _weights(deepcopy(painn).double())
+        self.tables, self.there, self.back = (
+            nn.ParameterList(nn.Parameter(w.to(painn.dtype).contiguous(), False) for w in group) for group in groups
         )
         self._layout = Kept(self._lay_out)
 
@@ -51,15 +49,15 @@ class CompiledPaiNN(CompiledTerm):
         layout = self._layout.of(graph, PRECISIONS[vectors.dtype])
         loan, energies = layout.forward_work.lend(), np.empty(graph.n_atoms)
         kept, first, s, v, phi, *others = loan.arrays
-        s[:], phi[0] = layout.s, layout.phi
+        s[:], v[0], phi[0] = layout.s, 0, layout.phi
         work = (vectors, kept, first, s, v, phi, *others)
-        layout.do(loops.forward, len(v), (self.cutoff, self.knots, SOFTENING), layout.forward, work, energies)
+        layout.do(loops.forward, len(phi), (self.cutoff, self.knots, SOFTENING), layout.forward, work, energies)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
             own, d_vectors = layout.backward_work.lend(), np.empty_like(vectors)
             done, d_edges = (vectors, *loan.arrays), own.arrays[-1]
             d_edges[:] = 0
-            layout.do(loops.backward, len(v) + 1, layout.backward, done, own.arrays, d_energies)
+            layout.do(loops.backward, len(phi) + 1, layout.backward, done, own.arrays, d_energies)
             loops.vectors_gradient(vectors, kept, first, d_edges, d_vectors)
             return d_vectors
 
@@ -68,20 +66,19 @@ class CompiledPaiNN(CompiledTerm):
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
         s, phi, zero = (table.detach().to(dtype)[kind].contiguous().numpy() for table in self.tables)
-        C, W1, b1, W2, b2, mix, Wa, ba, Wb, bb, R, r, last = (w.detach().to(dtype).numpy() for w in self.weights)
-        transposed = (np.ascontiguousarray(W.swapaxes(-1, -2)) for W in (W1, W2, mix, Wa, Wb, R))
+        forward, backward = (tuple(w.detach().to(dtype).numpy() for w in group) for group in (self.there, self.back))
         return _Layout(
             (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
             s,
             phi,
-            (C, W1, b1, W2, b2, mix, Wa, ba, Wb, bb, R, r, last, zero),
-            (C, *transposed, last),
-            *_pools(dtype, len(C), len(s), C.shape[3], graph.edges.shape[1], len(last)),
+            (*forward, zero),
+            backward,
+            *_pools(dtype, phi.shape, len(forward[0]), graph.edges.shape[1], len(forward[-1])),
         )
 
 
-def _weights(painn: Any) -> tuple[list[Tensor], list[Tensor]]:
-    """Tables by species, of scalars, of what is told first and of minus an isolated atom's energy; and the weights."""
+def _weights(painn: Any) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Tables by species: scalars, what is told first, minus an isolated atom's energy; the weights of both loops."""
     channels, s = painn.channels, painn.embedding.weight
     for_s, for_v = painn.first.network(s).unflatten(1, (2, channels)).unbind(1)
     alone, v = s, s.new_zeros((len(s), 3, channels))
@@ -99,7 +96,9 @@ def _weights(painn: Any) -> tuple[list[Tensor], list[Tensor]]:
     mix = torch.stack([update.mix.weight.T for update in painn.updates])
     factors = _stacked([update.network for update in painn.updates], like=painn.updates[0].network)
     tables = [s, torch.stack([for_s, torch.zeros_like(for_s), for_v], dim=1), zero]
-    return tables, [C, *told, mix, *factors, inner.weight.T, inner.bias, last]
+    R = inner.weight.T
+    transposed = [W.mT for W in (told[0], told[2], mix, factors[0], factors[2], R)]
+    return tables, [C, *told, mix, *factors, R, inner.bias, last], [C, *transposed, last]
 
 
 def _stacked(networks: list[Any], *, like: Any) -> list[Tensor]:
@@ -112,13 +111,13 @@ def _stacked(networks: list[Any], *, like: Any) -> list[Tensor]:
     return found
 
 
-def _pools(dtype: torch.dtype, layers: int, atoms: int, F: int, edges: int, hidden: int) -> tuple[Pool, Pool]:
+def _pools(dtype: torch.dtype, told: tuple[int, ...], layers: int, edges: int, hidden: int) -> tuple[Pool, Pool]:
     """What `forward` keeps for `backward`, and what this one works in."""
-    by_layer = [(F,), (3, F), (3, F), (F,), (3, 2, F), (2 * F,), (F,), (F,), (3, F), (hidden,), (hidden,)]
-    # Scalars, hidden layers and the readout are those of one layer only.
-    single = (0, 6, 9, 10)
-    shapes = [(atoms, *row) if k in single else (layers, atoms, *row) for k, row in enumerate(by_layer)]
-    forward = [((edges, KEPT), dtype), ((edges,), torch.long), *((shape, dtype) for shape in shapes)]
+    atoms, _, F = told
+    shapes = [(atoms, F), (layers + 1, atoms, 3, F), (layers, atoms, 3, F), (layers, atoms, F)]
+    shapes += [(layers, atoms, 3, 2, F), (layers, atoms, 2 * F), (atoms, F), (layers, atoms, F), (layers, atoms, 3, F)]
+    shapes += [(atoms, hidden), (atoms, hidden)]
+    forward = [((edges, COLUMNS), dtype), ((edges,), torch.long), *((shape, dtype) for shape in shapes)]
     rows = [(2, atoms, F), (2, atoms, 3, F), (atoms, 3, F), (atoms, F), (atoms, 2 * F), (atoms, 3, F)]
     rows += [(atoms, 3, 2, F), (atoms, hidden), (edges, 4)]
     return Pool(forward), Pool([(shape, dtype) for shape in rows])

@@ -1,9 +1,9 @@
 """The compiled PaiNN as two loops over atoms, forward and back, in stages like those of SchNet.
 
-Arrays by layer are stacked: `phi` (layers, atoms, 3, channels) is what neighbours tell, for scalars, of their vectors and
-for vectors, with the filters C (layers, knots, 3, channels) in the same order; v (layers, atoms, 3, channels) are the
-vectors after a layer, UV (layers, atoms, 3, 2, channels) their two mixtures after its messages, and a
-(layers, atoms, 3, channels) the factors of the update. Components are in the order y, z, x.
+Arrays by layer are stacked: `phi` (layers, atoms, 3, channels) holds φ_s, φ_v and φ_r, and C (layers, knots, 3,
+channels) their filters; v (layers + 1, atoms, 3, channels) are the vectors before a layer, UV (layers, atoms, 3, 2,
+channels) their two mixtures after its messages, and a (layers, atoms, 3, channels) the factors a_s, a_sv and a_v of the
+update. Components are in the order y, z, x.
 """
 
 from __future__ import annotations
@@ -26,29 +26,6 @@ Grid = tuple[float, int]
 @inlined
 def _direction(vectors: Array, kept: Array, e: int) -> tuple[float, float, float]:
     return vectors[e, 1] * kept[e, 8], vectors[e, 2] * kept[e, 8], vectors[e, 0] * kept[e, 8]
-
-
-@disjoint
-def _first_messages(low: int, high: int, edges: Arrays, near: Arrays, phi: Array, C: Array, s: Array, v: Array) -> None:
-    """s_i += Σ_j W_s φ_s and v_i = Σ_j r̂_ij W_r φ_r."""
-    (pairs, index), (kept, first, vectors) = edges, near
-    starts, _, _ = index_parts(index, s.shape[0])
-    for i in range(low, high):
-        v[i] = 0
-        for e in range(starts[i], starts[i + 1]):
-            if first[e] == BEYOND:
-                continue
-            j, n = U(pairs[1, e]), U(first[e])
-            b0, b1, b2, b3 = kept[e, 0], kept[e, 1], kept[e, 2], kept[e, 3]
-            y, z, x = _direction(vectors, kept, e)
-            for c in range(s.shape[1]):
-                w = b0 * C[n, 0, c] + b1 * C[n + U(1), 0, c] + b2 * C[n + U(2), 0, c] + b3 * C[n + U(3), 0, c]
-                r = b0 * C[n, 2, c] + b1 * C[n + U(1), 2, c] + b2 * C[n + U(2), 2, c] + b3 * C[n + U(3), 2, c]
-                s[i, c] += w * phi[j, 0, c]
-                t = r * phi[j, 2, c]
-                v[i, 0, c] += y * t
-                v[i, 1, c] += z * t
-                v[i, 2, c] += x * t
 
 
 @disjoint
@@ -78,44 +55,9 @@ def _messages(
 
 
 @disjoint
-def _first_adjoint(
-    low: int, high: int, edges: Arrays, near: Arrays, G: Arrays, phi: Array, C: Array, d_edges: Array
-) -> None:
-    """Adds to an edge its derivatives with respect to the distance and the direction, of `_first_messages`."""
-    (pairs, index), (kept, first, vectors), (ds, dv) = edges, near, G
-    _, starts, reverse = index_parts(index, ds.shape[0])
-    for j in range(low, high):
-        for place in range(starts[j], starts[j + 1]):
-            e = reverse[place]
-            if first[e] == BEYOND:
-                continue
-            i, n = U(pairs[0, e]), U(first[e])
-            b0, b1, b2, b3 = kept[e, 0], kept[e, 1], kept[e, 2], kept[e, 3]
-            d0, d1, d2, d3 = kept[e, 4], kept[e, 5], kept[e, 6], kept[e, 7]
-            y, z, x = _direction(vectors, kept, e)
-            slope = along_y = along_z = along_x = ds.dtype.type(0)
-            for c in range(ds.shape[1]):
-                w = d0 * C[n, 0, c] + d1 * C[n + U(1), 0, c] + d2 * C[n + U(2), 0, c] + d3 * C[n + U(3), 0, c]
-                r0, r1, r2, r3 = C[n, 2, c], C[n + U(1), 2, c], C[n + U(2), 2, c], C[n + U(3), 2, c]
-                t = (b0 * r0 + b1 * r1 + b2 * r2 + b3 * r3) * phi[U(j), 2, c]
-                g0, g1, g2 = dv[i, 0, c], dv[i, 1, c], dv[i, 2, c]
-                slope += w * phi[U(j), 0, c] * ds[i, c]
-                slope += (d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3) * phi[U(j), 2, c] * (y * g0 + z * g1 + x * g2)
-                along_y += t * g0
-                along_z += t * g1
-                along_x += t * g2
-            d_edges[e, 0] += slope
-            d_edges[e, 1] += along_x
-            d_edges[e, 2] += along_y
-            d_edges[e, 3] += along_z
-
-
-@disjoint
-def _adjoint(
-    low: int, high: int, edges: Arrays, near: Arrays, G: Arrays, kept_of: Arrays, C: Array, outs: Arrays
-) -> None:
+def _adjoint(low: int, high: int, edges: Arrays, near: Arrays, G: Arrays, told: Arrays, C: Array, outs: Arrays) -> None:
     """∂φ_j, ∂v_j, and adds to an edge its derivatives with respect to the distance and the direction."""
-    (pairs, index), (kept, first, vectors), (ds, dv), (phi, v) = edges, near, G, kept_of
+    (pairs, index), (kept, first, vectors), (ds, dv), (phi, v) = edges, near, G, told
     d_phi, dv_out, d_edges = outs
     _, starts, reverse = index_parts(index, ds.shape[0])
     for row in range(low, high):
@@ -231,7 +173,7 @@ def forward(
 ) -> None:
     """Stage n is the layer n: messages, update, and what is told in the next layer, or at last the energies.
 
-    Scalars and `phi` of the first layer are given; energies are in float64.
+    Scalars, vectors and `phi` of the first layer are given; energies are in float64.
     """
     C, W1, b1, W2, b2, mix, Wa, ba, Wb, bb, R, r, last, zero = weights
     cutoff, knots, softening = constants
@@ -244,18 +186,16 @@ def forward(
             stop = min(start + ROWS, high)
             if n == 0:
                 edge_splines(starts[start], starts[stop], (cutoff, knots), vectors, kept, first)
-                _first_messages(start, stop, edges, near, phi[0], C[0], s, v[0])
-            else:
-                _messages(start, stop, edges, near, phi[n], v[n - 1], C[n], s, v[n])
+            _messages(start, stop, edges, near, phi[n], v[n], C[n], s, v[n + 1])
             UV[n, start:stop] = 0
-            add_product(3 * start, 3 * stop, _rows(v[n], 3 * atoms), mix[n], _rows(UV[n], 3 * atoms))
+            add_product(3 * start, 3 * stop, _rows(v[n + 1], 3 * atoms), mix[n], _rows(UV[n], 3 * atoms))
             _lengths(start, stop, UV[n], s, softening, read[n])
             _fill(start, stop, ba[n], hidden)
             add_product(start, stop, read[n], Wa[n], hidden)
             silu(start, stop, hidden, slopes[n])
             _fill(start, stop, bb[n], _rows(a[n], atoms))
             add_product(start, stop, hidden, Wb[n], _rows(a[n], atoms))
-            _updated(start, stop, UV[n], a[n], s, v[n])
+            _updated(start, stop, UV[n], a[n], s, v[n + 1])
             if n + 1 < layers:
                 _fill(start, stop, b1[n], hidden)
                 add_product(start, stop, s, W1[n], hidden)
@@ -304,11 +244,10 @@ def backward(
                     for c in range(d_readout.shape[1]):
                         d_readout[i, c] = d_energies[i] * last[c] * readout_slopes[i, c]
                 add_product(start, stop, d_readout, R, ds_out)
-            elif n == 0:
-                _first_adjoint(start, stop, edges, near, G, phi[0], C[0], d_edges)
-                continue
             else:
-                _adjoint(start, stop, edges, near, G, (phi[n], v[n - 1]), C[n], (d_phi, dv_out, d_edges))
+                _adjoint(start, stop, edges, near, G, (phi[n], v[n]), C[n], (d_phi, dv_out, d_edges))
+                if n == 0:
+                    continue
                 d_hidden[start:stop] = 0
                 add_product(start, stop, _rows(d_phi, atoms), W2[n - 1], d_hidden)
                 d_hidden[start:stop] *= told[n - 1, start:stop]

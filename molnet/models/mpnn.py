@@ -180,8 +180,8 @@ class MPNN(Potential):
         *,
         channels: int = 64,
         rounds: int = 3,
-        message: MessageFunction = GatedFilter(),  # noqa: B008 - frozen
-        update: UpdateFunction = GRU(),  # noqa: B008 - frozen
+        message: MessageFunction = GatedFilter(),
+        update: UpdateFunction = GRU(),
         scale: float = 1.0,
         seed: int = 0,
     ) -> None:

@@ -24,7 +24,7 @@ def assert_arguments_rebuild(model: Potential) -> None:
 
 
 def reaches_second_neighbors(model: Potential) -> bool:
-    """Whether the energy of the first of three atoms in a row depends on the third, which is beyond its cutoff of 4 Å."""
+    """Whether the energy of the first of three atoms in a row depends on the third, beyond its cutoff of 4 Å."""
     rows = [to_graph(Atoms("H3", [[0, 0, 0], [0, 0, 3], [0, 0, 6 + d]]), 4.0) for d in (0.0, 0.3)]
     first, second = (model.double()(row)[0] for row in rows)
     return bool(first != second)

@@ -1,4 +1,4 @@
-"""What attention promises beside the contract: a softmax that is smooth whenever a neighbour enters, the only one too."""
+"""What attention promises beside the contract: a softmax that is smooth when a neighbour enters, the only one too."""
 
 from __future__ import annotations
 
