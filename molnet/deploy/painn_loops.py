@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molnet.deploy.schnet_loops import ROWS, U, edge_splines
-from molnet.kernels.compiled import SOURCES, compiled, disjoint, inlined
+from molnet.kernels.compiled import compiled, disjoint, inlined
 from molnet.kernels.dense import add_product, silu
 from molnet.kernels.loops import BEYOND, index_parts
 
@@ -169,7 +169,6 @@ def forward(
     weights: Arrays,
     work: Arrays,
     energies: Array,
-    sources: int = SOURCES,
 ) -> None:
     """Stage n is the layer n: messages, update, and what is told in the next layer, or at last the energies.
 
@@ -222,7 +221,6 @@ def backward(
     work: Arrays,
     grads: Arrays,
     d_energies: Array,
-    sources: int = SOURCES,
 ) -> None:
     """Stage 0 is the readout, and each other the messages of a layer, from the last one on; the update before follows.
 
