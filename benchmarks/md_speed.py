@@ -28,6 +28,8 @@ MODELS = [
     ("SchNetPack", "SchNet-3", "SchNet-3", "SchNetPack SchNet-3"),
     ("molnet", "SchNet-6", "", "molnet SchNet-6"),
     ("SchNetPack", "SchNet-6", "SchNet-6", "SchNetPack SchNet-6"),
+    ("molnet", "PaiNN-3", "", "molnet PaiNN-3"),
+    ("SchNetPack", "PaiNN-3", "PaiNN-3", "SchNetPack PaiNN-3"),
     ("molnet", "BPNN-1", "", "molnet BPNN, ANI-2x, one net"),
     ("TorchANI", "ANI-2x-1", "BPNN-1", "TorchANI ANI-2x, one net"),
     ("molnet", "BPNN-8", "", "molnet Committee of 8 BPNN, ANI-2x"),
@@ -74,7 +76,7 @@ def main(
     medians = []
     console = wide()
     table = Table(
-        title="A step of dynamics, float32; SchNet-n: n interactions, 128 channels, 50 Gaussians, 5 Å",
+        title="A step of dynamics, float32; SchNet-n, PaiNN-n: n interactions, 128 channels, 50 or 20 functions, 5 Å",
         caption=conditions(),
     )
     for column in ("", "", "ms/step", "rounds", "× molnet", "× without ASE", "10³ atoms·steps/s"):

@@ -182,7 +182,7 @@ def system(n_atoms: int) -> System:
         "their derivatives": derivatives,
         "products": multiply,
         "activations": activate,
-        "splines": lambda: schnet_loops._splines(0, len(vectors), (5.0, KNOTS), vectors, splines, first),
+        "splines": lambda: schnet_loops.edge_splines(0, len(vectors), (5.0, KNOTS), vectors, splines, first),
         "vectors and forces": vectors_and_forces,
         "step": lambda: step(atoms.positions, cell),
         "list": lambda: calculator.neighbors.build(atoms),

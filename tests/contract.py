@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from molnet.data.topology import TERMS, paths
 from molnet.evaluation import evaluate
 from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
 from molnet.graph import Graph, Properties, batch
-from molnet.models import BPNN, SchNet
+from molnet.models import BPNN, MPNN, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
 from molnet.nn.activations import Softplus
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
@@ -37,6 +38,18 @@ def zbl() -> ZBL:
 
 def schnet() -> SchNet:
     return SchNet(SPECIES, 4.0, channels=16, interactions=2, gaussians=20, knots=48, scale=3.0)
+
+
+def painn() -> PaiNN:
+    return PaiNN(SPECIES, 4.0, channels=16, interactions=3, functions=12, knots=48)
+
+
+def attention() -> AttentionMPNN:
+    return AttentionMPNN(SPECIES, 4.0, channels=16, layers=2, heads=2, functions=12, scale=3.0)
+
+
+def mpnn(**functions: Any) -> MPNN:
+    return MPNN(SPECIES, 4.0, channels=16, rounds=2, scale=3.0, **functions)
 
 
 def bpnn() -> BPNN:
@@ -86,6 +99,11 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "ZBL": zbl,
     "SchNet": schnet,
+    "PaiNN": painn,
+    "AttentionMPNN": attention,
+    "MPNN": mpnn,
+    "MPNN with matrices": lambda: mpnn(message=EdgeNetwork(rank=3), update=Residual()),
+    "MPNN with networks of pairs": lambda: mpnn(message=PairNetwork()),
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
     "HarmonicBonds": bonds,

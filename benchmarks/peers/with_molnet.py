@@ -57,11 +57,18 @@ def schnet(atoms: Atoms, interactions: int) -> mn.SchNet:
     return mn.SchNet(species, 5.0, channels=128, gaussians=50, interactions=interactions)
 
 
+def network(kind: str, interactions: int, atoms: Atoms) -> mn.Potential:
+    if kind == "SchNet":
+        return schnet(atoms, interactions)
+    species = sorted(set(atoms.numbers.tolist()))
+    return mn.PaiNN(species, 5.0, channels=128, functions=20, interactions=interactions)
+
+
 def calculator(model: str, atoms: Atoms) -> Any:
     if model == "zeros":
         return Zeros()
     kind, number = model.split("-")
-    potential = ani_2x(int(number)) if kind == "BPNN" else schnet(atoms, int(number))
+    potential = ani_2x(int(number)) if kind == "BPNN" else network(kind, int(number), atoms)
     return mn.Calculator(potential, dtype=torch.float32)
 
 

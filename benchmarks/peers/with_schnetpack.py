@@ -1,4 +1,4 @@
-"""SchNetPack: its SchNet, its calculator with matscipy's neighbour list and a skin, and a training step."""
+"""SchNetPack: its SchNet and PaiNN, its calculator with matscipy's neighbour list and a skin, and a training step."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances  # noqa: E4
 from schnetpack.interfaces import AtomsConverter, SpkCalculator  # noqa: E402
 from schnetpack.model import NeuralNetworkPotential  # noqa: E402
 from schnetpack.nn import CosineCutoff, GaussianRBF  # noqa: E402
-from schnetpack.representation import SchNet  # noqa: E402
+from schnetpack.representation import PaiNN, SchNet  # noqa: E402
 from schnetpack.transform import MatScipyNeighborList, SkinNeighborList  # noqa: E402
 
 CUTOFF = 5.0
@@ -28,11 +28,14 @@ class InMemory(SpkCalculator):
         return model_file.eval()
 
 
-def schnet(interactions: int) -> NeuralNetworkPotential:
+def network(model: str) -> NeuralNetworkPotential:
+    """SchNet-n or PaiNN-n, of n interactions."""
     torch.manual_seed(0)
-    basis, cutoff = GaussianRBF(n_rbf=50, cutoff=CUTOFF), CosineCutoff(CUTOFF)
+    kind, interactions = model.split("-")
+    of_kind, functions = {"SchNet": (SchNet, 50), "PaiNN": (PaiNN, 20)}[kind]
+    basis, cutoff = GaussianRBF(n_rbf=functions, cutoff=CUTOFF), CosineCutoff(CUTOFF)
     return NeuralNetworkPotential(
-        SchNet(n_atom_basis=128, n_interactions=interactions, radial_basis=basis, cutoff_fn=cutoff),
+        of_kind(n_atom_basis=128, n_interactions=int(interactions), radial_basis=basis, cutoff_fn=cutoff),
         input_modules=[PairwiseDistances()],
         output_modules=[Atomwise(n_in=128, output_key="energy"), Forces()],
     )
@@ -40,12 +43,12 @@ def schnet(interactions: int) -> NeuralNetworkPotential:
 
 def calculator(model: str, atoms: Atoms) -> Any:
     neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF))
-    return InMemory(schnet(int(model.removeprefix("SchNet-"))), neighbors, energy_unit="eV", dtype=torch.float32)
+    return InMemory(network(model), neighbors, energy_unit="eV", dtype=torch.float32)
 
 
 def training_step(frames: list[Atoms]) -> Callable[[], object]:
     """SchNet with 3 interactions: loss of energies and forces, backward, Adam."""
-    model, mean_squared = schnet(3).train(), torch.nn.functional.mse_loss
+    model, mean_squared = network("SchNet-3").train(), torch.nn.functional.mse_loss
     batch = AtomsConverter(MatScipyNeighborList(CUTOFF), dtype=torch.float32)(frames)
     energy = torch.tensor([atoms.get_potential_energy() for atoms in frames], dtype=torch.float32)
     forces = torch.cat([torch.tensor(atoms.get_forces(), dtype=torch.float32) for atoms in frames])

@@ -14,17 +14,19 @@ from torch import Tensor
 from molnet.checkpoint import encode
 from molnet.data.convert import to_graph
 from molnet.deploy.bpnn import CompiledBPNN, batches
+from molnet.deploy.painn import CompiledPaiNN
 from molnet.deploy.priors import CompiledAtomEnergies, CompiledZBL
 from molnet.deploy.schnet import CompiledSchNet
 from molnet.deploy.term import CompiledScaled, CompiledSum, CompiledTerm
 from molnet.evaluation import evaluate
 from molnet.kernels import fused_runs
-from molnet.models import SchNet
+from molnet.models import PaiNN, SchNet
 from molnet.potential import Committee, Potential, Scaled, Sum
 from molnet.priors import ZBL, AtomEnergies
 
 KNOWN: dict[type[Potential], Callable[..., CompiledTerm]] = {
     AtomEnergies: CompiledAtomEnergies,
+    PaiNN: CompiledPaiNN,
     SchNet: CompiledSchNet,
     ZBL: CompiledZBL,
 }
@@ -38,9 +40,10 @@ class CompilationError(RuntimeError):
 def compile(potential: Potential) -> Potential:
     """The same potential for energies, forces and stress only, with fewer operations a step.
 
-    It holds the weights that the potential has now, in its dtype. SchNet, BPNN, ZBL and AtomEnergies are compiled, by
-    themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other potentials stay as they
-    are, and so does everything on a GPU, in other precisions than single and double, and with MOLNET_KERNELS=reference.
+    It holds the weights that the potential has now, in its dtype. SchNet, PaiNN, BPNN, ZBL and AtomEnergies are
+    compiled, by themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other potentials
+    stay as they are, and so does everything on a GPU, in other precisions than single and double, and with
+    MOLNET_KERNELS=reference.
 
     Raises CompilationError if energies or forces differ from the original's on a distorted crystal of its species.
     """

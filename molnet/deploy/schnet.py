@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch.nn.functional import pad, softplus
 
 from molnet.deploy import schnet_loops as loops
 from molnet.deploy.pool import Pool
+from molnet.deploy.stages import run_stages
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kept import Kept
@@ -142,10 +142,4 @@ class _Layout:
         """All stages of a loop, in one call or, where several threads share the work, one after the other."""
         (pairs, index), (layers, n_atoms, channels) = self.edges, self.shape
         n_parts = parts(5 * pairs.shape[1] * channels + n_atoms * channels**2 * (layers + 3) // 2)
-        turns = [(0, stages)] if n_parts == 1 else [(n, n + 1) for n in range(stages)]
-        for turn in turns:
-            operators.share_atoms(partial(_part, loop, turn, arrays), index[: n_atoms + 1], n_parts)
-
-
-def _part(loop: Callable[..., None], turn: tuple[int, int], arrays: Any, _: int, low: int, high: int) -> None:
-    loop(turn, low, high, *arrays)
+        run_stages(loop, stages, index[: n_atoms + 1], n_parts, arrays)

@@ -32,7 +32,7 @@ COLUMNS = 9
 
 
 @disjoint
-def _splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, first: Array) -> None:
+def edge_splines(low: int, high: int, grid: Grid, vectors: Array, splines: Array, first: Array) -> None:
     """Of the edges from low to high that count, block by block: roots and divisions are vectorized, cubics are not."""
     cutoff, knots = grid
     density = knots / cutoff
@@ -186,7 +186,7 @@ def forward(
         for start in range(low, high, ROWS):
             stop = min(start + ROWS, high)
             if n == 0:
-                _splines(starts[start], starts[stop], grid, vectors, splines, first)
+                edge_splines(starts[start], starts[stop], grid, vectors, splines, first)
             # Until it is done, the place of the derivatives serves for the densities.
             _densities(start, stop, edges, splines, first, y[n], C[n], slopes[n])
             for i in range(start, stop):

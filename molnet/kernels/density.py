@@ -6,7 +6,7 @@ This is the plain-torch reference: it runs on any device and is differentiable t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +25,10 @@ class Neighborhood(ABC):
         self, x: Float[Tensor, "atoms channels"], control_points: Float[Tensor, "knots channels"]
     ) -> Float[Tensor, "atoms harmonics channels"]:
         """A_imc = Σ_j Y_m(r̂_ij) W_c(r_ij) x_jc."""
+
+    @abstractmethod
+    def up_to(self, l_max: int) -> Neighborhood:
+        """The same neighbours with fewer harmonics, for densities that don't need all."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Reference(Neighborhood):
             messages = (self.harmonics.unsqueeze(2) * messages.unsqueeze(1)).flatten(1)
         total = torch.zeros((self.n_atoms, messages.shape[1]), dtype=x.dtype, device=x.device)
         return total.index_add(0, centers, messages).unflatten(1, (harmonics, -1))
+
+    def up_to(self, l_max: int) -> Reference:
+        return replace(self, harmonics=self.harmonics[:, : (l_max + 1) ** 2])
 
 
 def spline_basis(distances: Float[Tensor, " edges"], cutoff: float, knots: int) -> Float[Tensor, "edges knots"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -82,6 +82,9 @@ class Fused(Neighborhood):
         if missing > 0:
             control_points = pad(control_points, (0, 0, 0, missing))
         return operators.density(self.splines, self.harmonics, x, control_points, *edges)
+
+    def up_to(self, l_max: int) -> Fused:
+        return replace(self, harmonics=self.harmonics[:, : (l_max + 1) ** 2 - 1])
 
     def _refuse_misfits(self, x: Tensor, control_points: Tensor) -> None:
         """The loops would read beyond the ends of tensors of other shapes."""

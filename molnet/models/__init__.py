@@ -1,7 +1,22 @@
 """Networks: one architecture, one file."""
 
+from molnet.models.attention import AttentionMPNN
 from molnet.models.bpnn import BPNN
 from molnet.models.cgnet import CGnet
+from molnet.models.mpnn import GRU, MPNN, EdgeNetwork, GatedFilter, PairNetwork, Residual
+from molnet.models.painn import PaiNN
 from molnet.models.schnet import SchNet
 
-__all__ = ["BPNN", "CGnet", "SchNet"]
+__all__ = [
+    "BPNN",
+    "GRU",
+    "MPNN",
+    "AttentionMPNN",
+    "CGnet",
+    "EdgeNetwork",
+    "GatedFilter",
+    "PaiNN",
+    "PairNetwork",
+    "Residual",
+    "SchNet",
+]

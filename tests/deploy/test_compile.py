@@ -17,10 +17,10 @@ from molnet.deploy.schnet import CompiledSchNet
 from molnet.deploy.term import CompiledSum
 from molnet.evaluation import evaluate
 from molnet.graph import Properties, batch
-from molnet.models import SchNet
+from molnet.models import PaiNN, SchNet
 from molnet.potential import Potential, Scaled, Sum, UnknownSpecies
 from molnet.simulate import Calculator
-from tests.contract import ATOM_ENERGIES, SPECIES, assert_same, bpnn, crystal, ethanol, schnet, zbl
+from tests.contract import ATOM_ENERGIES, SPECIES, assert_same, bpnn, crystal, ethanol, painn, schnet, zbl
 from tests.simulate.potentials import LennardJones
 
 REACH = 6.5
@@ -29,6 +29,8 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "SchNet": schnet,
     "few knots": lambda: SchNet(SPECIES, 4.0, channels=6, interactions=1, gaussians=5, knots=3, scale=3.0),
     "four interactions": lambda: SchNet(SPECIES, 4.0, channels=7, interactions=4, gaussians=9, scale=3.0, seed=5),
+    "PaiNN": painn,
+    "PaiNN, one interaction, few knots": lambda: PaiNN(SPECIES, 4.0, channels=7, interactions=1, functions=5, knots=3),
     "ZBL": zbl,
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "Sum": lambda: ATOM_ENERGIES + zbl() + schnet(),

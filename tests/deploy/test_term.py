@@ -11,13 +11,13 @@ import torch
 
 from molnet.data.convert import to_graph
 from molnet.deploy import CompiledTerm, compile
-from molnet.deploy import schnet as compiled_schnet
 from molnet.graph import Graph, batch
 from molnet.potential import Potential, Scaled
-from tests.contract import ATOM_ENERGIES, crystal, ethanol, schnet, zbl
+from tests.contract import ATOM_ENERGIES, crystal, ethanol, painn, schnet, zbl
 
 POTENTIALS: dict[str, Callable[[], Potential]] = {
     "SchNet": schnet,
+    "PaiNN": painn,
     "ZBL": zbl,
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "without neighbours": lambda: ATOM_ENERGIES + ATOM_ENERGIES,
@@ -88,11 +88,12 @@ def test_it_runs_in_several_threads_at_once(graph: Graph) -> None:
             np.testing.assert_array_equal(one, alone)
 
 
-def test_threads_that_share_the_work_of_schnet_find_the_same(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    term, (vectors, d_energies) = term_of(schnet().double()), moved(graph, 0)
+@pytest.mark.parametrize("name", ["SchNet", "PaiNN"])
+def test_threads_that_share_the_work_find_the_same(graph: Graph, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    term, (vectors, d_energies) = term_of(POTENTIALS[name]().double()), moved(graph, 0)
     found = []
     for n_parts in (1, 3):
-        monkeypatch.setattr(compiled_schnet, "parts", lambda _, n=n_parts: n)
+        monkeypatch.setattr(f"molnet.deploy.{name.lower()}.parts", lambda _, n=n_parts: n)
         energies, pullback = term.run(graph, vectors)
         found.append((energies, pullback(d_energies)))
     for alone, shared in zip(*found, strict=True):

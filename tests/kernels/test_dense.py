@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molnet.kernels.dense import add_product, softplus
+from molnet.kernels.dense import add_product, silu, softplus
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -40,3 +40,13 @@ def test_softplus_of_nan_is_nan_and_other_rows_stay(dtype):
     assert a[0].tolist() == [1.0, 2.0] and not slopes[0].any()
     assert np.isnan([a[1, 0], slopes[1, 0]]).all() and a[1, 1] == pytest.approx(np.log(2))
     assert a[2, 1] == np.inf and slopes[2, 1] == 1
+
+
+@DTYPES
+def test_silu_and_its_derivative_are_as_exact_as_their_precision(dtype):
+    a = np.concatenate([np.linspace(-30, 30, 997), [-600.0, -90.0, 90.0, 600.0, 1e30, 0.0, np.nan]]).astype(dtype)[None]
+    found, slopes, x = a.copy(), np.empty_like(a), torch.from_numpy(a).double()
+    silu(0, 1, found, slopes)
+    sigma = x.sigmoid()
+    np.testing.assert_allclose(found, x * sigma, rtol=4 * np.finfo(dtype).eps, atol=1e-20)
+    np.testing.assert_allclose(slopes, sigma + x * sigma * (-x).sigmoid(), rtol=0, atol=8 * np.finfo(dtype).eps)

@@ -61,6 +61,15 @@ def test_a_density_is_the_sum_it_is_said_to_be(version: str, l_max: int) -> None
     torch.testing.assert_close(density(positions, edges, x, control, l_max), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_a_neighborhood_up_to_a_lower_l_has_the_first_harmonics(version: str) -> None:
+    positions, edges, x, control = inputs()
+    vectors = positions[edges[1]] - positions[edges[0]]
+    near = neighborhood(vectors, edges, x.shape[0], cutoff=CUTOFF, knots=KNOTS, l_max=3)
+    for l_max in (0, 1):
+        found = neighbor_density(x, control, near.up_to(l_max))
+        torch.testing.assert_close(found, density(positions, edges, x, control, l_max))
+
+
 def test_densities_turn_with_the_structure(version: str) -> None:
     """Vectors turn like vectors, and every Σ_m A_m² stays."""
     positions, edges, x, control = inputs()
