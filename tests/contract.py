@@ -22,7 +22,7 @@ from molnet.data.topology import TERMS, paths
 from molnet.evaluation import evaluate
 from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
 from molnet.graph import Graph, Properties, batch
-from molnet.models import BPNN, SchNet
+from molnet.models import BPNN, ACENet, SchNet
 from molnet.nn.activations import Softplus
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
@@ -37,6 +37,10 @@ def zbl() -> ZBL:
 
 def schnet() -> SchNet:
     return SchNet(SPECIES, 4.0, channels=16, interactions=2, gaussians=20, knots=48, scale=3.0)
+
+
+def acenet() -> ACENet:
+    return ACENet(SPECIES, 4.0, channels=8, neighbors=8.0, scale=3.0)
 
 
 def bpnn() -> BPNN:
@@ -86,6 +90,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "ZBL": zbl,
     "SchNet": schnet,
+    "ACENet": acenet,
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
     "HarmonicBonds": bonds,
