@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from molnet.evaluation import evaluate
     from molnet.features import SymmetryFunctions
     from molnet.graph import Graph, Properties
-    from molnet.models import BPNN, PaiNN, SchNet
+    from molnet.models import BPNN, ACENet, PaiNN, SchNet
     from molnet.potential import Committee, Potential, Scaled, Sum
     from molnet.priors import ZBL, AtomEnergies
     from molnet.simulate import Calculator
     from molnet.train import Loss, fit
 
 _HOME = {
+    "ACENet": "molnet.models",
     "AtomEnergies": "molnet.priors",
     "BPNN": "molnet.models",
     "Calculator": "molnet.simulate",

@@ -23,7 +23,7 @@ from molnet.data.topology import TERMS, paths
 from molnet.evaluation import evaluate
 from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
 from molnet.graph import Graph, Properties, batch
-from molnet.models import BPNN, MPNN, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
+from molnet.models import BPNN, MPNN, ACENet, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
 from molnet.nn.activations import Softplus
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
@@ -50,6 +50,10 @@ def attention() -> AttentionMPNN:
 
 def mpnn(**functions: Any) -> MPNN:
     return MPNN(SPECIES, 4.0, channels=16, rounds=2, scale=3.0, **functions)
+
+
+def acenet() -> ACENet:
+    return ACENet(SPECIES, 4.0, channels=8, neighbors=8.0, scale=3.0)
 
 
 def bpnn() -> BPNN:
@@ -104,6 +108,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "MPNN": mpnn,
     "MPNN with matrices": lambda: mpnn(message=EdgeNetwork(rank=3), update=Residual()),
     "MPNN with networks of pairs": lambda: mpnn(message=PairNetwork()),
+    "ACENet": acenet,
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
     "HarmonicBonds": bonds,

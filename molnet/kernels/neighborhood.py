@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from molnet.kernels import operators
-from molnet.kernels.density import Neighborhood, Reference, spherical_harmonics
+from molnet.kernels.density import Neighborhood, Reference
+from molnet.kernels.harmonics import edge_harmonics
 
 VERSIONS = ("fused", "reference")
 
@@ -73,7 +74,7 @@ class Fused(Neighborhood):
         # The first harmonic is 1 and isn't among those of the loops.
         harmonics = vectors.new_empty((vectors.shape[0], 0))
         if l_max > 0:
-            harmonics = spherical_harmonics(vectors / vectors.norm(dim=1, keepdim=True), l_max)[:, 1:]
+            harmonics = edge_harmonics(vectors, l_max)
         return cls(edges, n_atoms, splines, first, harmonics, operators.edge_index(edges, n_atoms), knots)
 
     def density(self, x: Tensor, control_points: Tensor) -> Tensor:

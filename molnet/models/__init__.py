@@ -1,5 +1,6 @@
 """Networks: one architecture, one file."""
 
+from molnet.models.acenet import ACENet
 from molnet.models.attention import AttentionMPNN
 from molnet.models.bpnn import BPNN
 from molnet.models.cgnet import CGnet
@@ -11,6 +12,7 @@ __all__ = [
     "BPNN",
     "GRU",
     "MPNN",
+    "ACENet",
     "AttentionMPNN",
     "CGnet",
     "EdgeNetwork",
