@@ -16,8 +16,8 @@ _ROUNDING = 1e-12
 def linear_regions(network: MLP, corners: Float[Tensor, "corners inputs"]) -> list[Float[ndarray, "_ inputs"]]:
     """The parts of a segment or a flat convex polygon, by their corners, on which a network of ReLUs is linear.
 
-    Layer by layer, each part is cut where a unit's input is zero; every part is linear, so that is exact. The
-    length of the list is the number of activation patterns that occur. `corners` are two points of the input space, or the
+    Layer by layer, each part is cut where a unit's input is zero; every part is linear, so that is exact. The length of
+    the list is the number of activation patterns that occur. `corners` are two points of the input space, or the
     corners of a polygon in their order. Raises ValueError for other activations, norms, and fewer than two corners.
     Source: Montúfar et al., NeurIPS 2014; Hanin & Rolnick, ICML 2019.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from molnet.train.loop import Mean
+from molnet.train.loop import Loss, Mean
 
 NO_LABEL: Final = -100
 """A label that doesn't count, such as that of a padded place; also torch's choice."""
@@ -90,6 +90,35 @@ def regression_loss(module: nn.Module, batch: Any) -> dict[str, Mean]:
         "loss": Mean(error.square().sum(), error.numel()),
         "mae": Mean(error.detach().abs().sum(), error.numel()),
     }
+
+
+def example_loss(function: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """The loss of a function(outputs, targets) that gives one number an example, such as those of `molnet.nn.losses`.
+
+    Raises ValueError where it gives another shape.
+    """
+
+    def loss(module: nn.Module, batch: Any) -> dict[str, Mean]:
+        *inputs, targets = batch
+        values = function(module(*inputs), targets)
+        if values.shape != targets.shape[:1]:
+            raise ValueError(
+                f"the loss gave the shape {_shape(values)} for {len(targets)} examples; expected one each."
+            )
+        return {"loss": Mean(values.sum(), len(values))}
+
+    return loss
+
+
+def penalized(loss: Loss, penalty: Callable[[nn.Module], Tensor]) -> Loss:
+    """A loss plus a penalty on the weights, such as `molnet.nn.losses.Lasso(0.01)`, which is also reported."""
+
+    def both(module: nn.Module, batch: Any) -> dict[str, Mean]:
+        means, extra = dict(loss(module, batch)), penalty(module)
+        total, count = means["loss"]
+        return means | {"loss": Mean(total + count * extra, count), "penalty": Mean(extra.detach() * count, count)}
+
+    return both
 
 
 def own_loss(module: nn.Module, batch: Any) -> dict[str, Mean]:
