@@ -1,4 +1,4 @@
-"""Searches for good settings, at random or guided by what was found so far, and curves that show what limits a model."""
+"""Searches for good settings, at random or guided by what was found so far, and the curve of double descent."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Random:
 
 @dataclass(frozen=True)
 class Parzen:
-    """Prefers settings near good ones, by the ratio of their densities among good and bad trials, all settings at once.
+    """Prefers settings near good ones: by the ratio of the densities of good and bad trials, setting by setting.
 
     optuna's tree-structured Parzen estimator, after `startup` random trials; needs molnet's extra `search`.
     Source: Bergstra et al., NeurIPS 2011.
@@ -84,9 +84,8 @@ class Parzen:
         if len(trials) < self.startup:
             return Random().propose(space, trials, generator)
         optuna = _optuna()
-        seed = int(generator.integers(2**31))
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
-        study = optuna.create_study(sampler=sampler)
+        sampler = optuna.samplers.TPESampler(seed=int(generator.integers(2**31)), n_startup_trials=0)
+        study = _silent_study(optuna, sampler)
         ranges = {name: _distribution(optuna, range_) for name, range_ in space.items()}
         made = [
             optuna.trial.create_trial(params=dict(t.settings), distributions=ranges, value=t.loss)
@@ -103,7 +102,7 @@ def search(
     space: Space,
     *,
     trials: int,
-    sampler: Sampler = Random(),  # noqa: B008 - frozen
+    sampler: Sampler = Random(),
     seed: int = 0,
 ) -> list[Trial]:
     """Tries settings from a space and returns all trials, the lowest loss first.
@@ -130,22 +129,6 @@ class Curve(NamedTuple):
     test: tuple[float, ...]
 
 
-def learning_curve(
-    fit: Callable[[ndarray], Callable[[ndarray], float]], rows: int, test: ndarray, *, counts: Sequence[int], seed: int = 0
-) -> Curve:
-    """Errors by the number of rows trained on: `fit(rows)` gives a function that is the error on any rows.
-
-    The training rows are the first ones of one random order of those not in `test`, so that each fit sees the former
-    rows again. Raises ValueError where there are fewer than asked for.
-    """
-    order = np.random.default_rng(seed).permutation(np.setdiff1d(np.arange(rows), test))
-    if not counts or min(counts) < 1 or max(counts) > len(order):
-        raise ValueError(f"a learning curve of {list(counts)} rows isn't possible: {len(order)} rows aren't in the test.")
-    errors = [(error(order[:n]), error(test)) for n in counts for error in [fit(order[:n])]]
-    train, tested = zip(*errors, strict=True)
-    return Curve(tuple(counts), train, tested)
-
-
 def double_descent(
     train: tuple[ndarray, ndarray], test: tuple[ndarray, ndarray], *, counts: Sequence[int], seed: int = 0
 ) -> Curve:
@@ -164,8 +147,7 @@ def double_descent(
         features = [np.maximum(0, X @ weights[:, :count] + shifts[:count]) for X in (train[0], test[0])]
         model = LeastSquares().fit(features[0], train[1])
         a, b = (
-            float(np.mean((model.predict(phi) - y) ** 2))
-            for phi, y in zip(features, (train[1], test[1]), strict=True)
+            float(np.mean((model.predict(phi) - y) ** 2)) for phi, y in zip(features, (train[1], test[1]), strict=True)
         )
         errors.append((a, b))
     trained, tested = zip(*errors, strict=True)
@@ -204,5 +186,13 @@ def _optuna() -> Any:
         import optuna  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise ImportError("the sampler Parzen needs optuna; install molnet[search], or use Random().") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
+
+
+def _silent_study(optuna: Any, sampler: Any) -> Any:
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(sampler=sampler)
+    finally:
+        optuna.logging.set_verbosity(level)
