@@ -21,6 +21,8 @@ class Whitening(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Source: Kessy, Lewin & Strimmer, American Statistician 72, 309 (2018).
     """
 
+    floor: float
+
     @no_type_check  # scikit-learn's rule: constructors take anything
     def __init__(self, floor: float = 1e-12) -> None:
         self.floor = floor
@@ -49,6 +51,9 @@ class TICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     `timescales_` in frames. Raises ValueError for fewer frames than the lag needs.
     Source: Pérez-Hernández et al., J. Chem. Phys. 139, 015102 (2013).
     """
+
+    lag: int
+    components: int
 
     @no_type_check
     def __init__(self, lag: int = 1, components: int = 2) -> None:
