@@ -63,9 +63,10 @@ class NaturalGradient(Optimizer):
         self._inputs: dict[nn.Linear, Tensor] = {}
         self._outputs: dict[nn.Linear, Tensor] = {}
         self._means: dict[nn.Linear, tuple[Tensor, Tensor]] = {}
+        # Functions, because copies of the module would copy methods together with this object.
         for layer in self.layers:
-            layer.register_forward_hook(self._keep)
-        module.register_forward_hook(self._measure)
+            layer.register_forward_hook(lambda *passed: self._keep(*passed))
+        module.register_forward_hook(lambda *passed: self._measure(*passed))
 
     def _keep(self, layer: nn.Linear, inputs: tuple[Tensor], output: Tensor) -> None:
         if layer.training and output.requires_grad:

@@ -30,18 +30,19 @@ class _Network(BaseEstimator):
     """What the two estimators share; see them."""
 
     module: Made
-    loss: Loss
+    loss: Loss | None
     recipe: Recipe | None
     size: int
     valid: float
     seed: int
+    _usual_loss: Loss
 
     @no_type_check  # scikit-learn's rule: constructors take anything, and fit complains
     def __init__(
         self,
         module: Made,
         *,
-        loss: Loss,
+        loss: Loss | None = None,
         recipe: Recipe | None = None,
         size: int = 32,
         valid: float = 0.1,
@@ -68,7 +69,9 @@ class _Network(BaseEstimator):
                 ArrayBatches(x[rows], y[rows], size=self.size, seed=self.seed)
                 for rows in (order[held:], order[:held] if held else order)
             )
-            self.history_ = fit(self.module_, self.loss, train, valid, recipe=self.recipe or Recipe())
+            self.history_ = fit(
+                self.module_, self.loss or self._usual_loss, train, valid, recipe=self.recipe or Recipe()
+            )
         if self.history_.stopped == "interrupted":
             # The loop takes the first Ctrl-C for itself; whoever fits this estimator many times needs it, too.
             raise KeyboardInterrupt
@@ -86,7 +89,7 @@ class _Network(BaseEstimator):
 
 
 class NetworkClassifier(ClassifierMixin, _Network):
-    """A network that turns rows X into logits of classes, trained by the loop with cross-entropy.
+    """A network that turns rows X into logits of classes, trained by the loop with cross-entropy or another loss.
 
     `module` is one with as many outputs as there are classes (a copy of it is trained), or a function that makes it
     from the numbers of inputs and outputs. A fraction `valid` of the rows, drawn by the seed, chooses the epoch whose
@@ -95,18 +98,7 @@ class NetworkClassifier(ClassifierMixin, _Network):
     Raises ValueError for NaN, a single class, and shapes that don't fit.
     """
 
-    @no_type_check  # scikit-learn's rule: constructors take anything, and fit complains
-    def __init__(
-        self,
-        module: Made,
-        *,
-        loss: Loss = classification_loss,
-        recipe: Recipe | None = None,
-        size: int = 32,
-        valid: float = 0.1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(module, loss=loss, recipe=recipe, size=size, valid=valid, seed=seed)
+    _usual_loss = staticmethod(classification_loss)
 
     def fit(self, X: Any, y: Any) -> NetworkClassifier:
         """Train on rows X and their labels y."""
@@ -139,18 +131,7 @@ class NetworkRegressor(RegressorMixin, _Network):
     Raises ValueError for NaN and shapes that don't fit.
     """
 
-    @no_type_check  # scikit-learn's rule: constructors take anything, and fit complains
-    def __init__(
-        self,
-        module: Made,
-        *,
-        loss: Loss = regression_loss,
-        recipe: Recipe | None = None,
-        size: int = 32,
-        valid: float = 0.1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(module, loss=loss, recipe=recipe, size=size, valid=valid, seed=seed)
+    _usual_loss = staticmethod(regression_loss)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

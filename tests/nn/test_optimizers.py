@@ -53,7 +53,7 @@ def test_natural_gradients_train_in_the_loop_in_fewer_steps() -> None:
     x = torch.randn(512, 10, generator=generator) * torch.logspace(-1, 1, 10)
     y = (x[:, 0] * 10 + x[:, 9] / 10 > 0).long()
     batches = ArrayBatches(x, y, size=128)
-    recipe = Recipe(epochs=15, ema=0, clip_norm=None, schedule=Constant())
+    recipe = Recipe(epochs=15, ema=0.5, clip_norm=None, schedule=Constant())
     losses = {}
     for name in ("natural", "plain"):
         with seeded(0):
