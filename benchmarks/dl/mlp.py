@@ -81,7 +81,7 @@ def pieces(data: Path, folder: Path) -> str:
         axes.add_collection(PolyCollection(parts, array=colors, cmap="Pastel1", edgecolor="k", linewidth=0.3))
         axes.set(xlim=(-1, 1), ylim=(-1, 1), title=f"{widths[1:-1]}: {len(parts)} pieces", aspect="equal")
         counts.append(f"{widths[1:-1]} {len(parts)}")
-    figure.savefig(folder / "regions.svg")
+    figure.savefig(folder / "regions.png", dpi=90)
     return ", ".join(counts)
 
 

@@ -57,7 +57,7 @@ def paths(data: Path, folder: Path) -> str:
     left.set_title("a ravine, ½(x² + 50 y²)")
     right.set_title("a saddle, x² − y², 60 steps from (1, 0.001)")
     left.legend(fontsize=7, ncols=2)
-    figure.savefig(folder / "trajectories.svg")
+    figure.savefig(folder / "trajectories.png", dpi=90)
     start = torch.tensor([5.0, 1.0])
     ends = {name: float(ravine(trajectory(ravine, start, o, steps=60)[-1])) for name, o in OPTIMIZERS.items()}
     return "ravine after 60 steps: " + ", ".join(f"{name} {value:.1g}" for name, value in ends.items())

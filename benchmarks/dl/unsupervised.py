@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def codes(data: Path, folder: Path) -> str:
         pca = PCA(code).fit(train.numpy())
         with seeded(0):
             module = Autoencoder([784, 512, 128, code], activation=ReLU(), noise=noise)
-            fit(module, own_loss, batches, valid, recipe=RECIPE)
+            fit(module, own_loss, batches, valid, recipe=replace(RECIPE, epochs=25))
         given = noisy if noise else test
         linear = pca.inverse_transform(pca.transform(given.numpy()))
         with torch.no_grad():
@@ -70,7 +71,7 @@ def clusters(data: Path, folder: Path) -> str:
     batches, valid = parts(x)
     with seeded(0):
         module = MixtureVAE([784, 512, 128, 10], clusters=10, activation=ReLU())
-        module.prior_weight = 0.0
+        module.prior_weight = 0.3
         fit(module, own_loss, batches, valid, recipe=RECIPE)
         module.start(x)
         module.prior_weight = 1.0
@@ -107,7 +108,7 @@ def slow(data: Path, folder: Path) -> str:
         found.append(f"{name} |r| {agreement:.3f}, autocorrelation {memory:.3f}")
         axes.scatter(*np.degrees(angles).T, c=values * np.sign(values @ reference), s=6, cmap="coolwarm")
         axes.set(xlabel="φ / °", ylabel="ψ / °", title=name)
-    figure.savefig(folder / "slow.svg")
+    figure.savefig(folder / "slow.png", dpi=90)
     states = KMeans(20, n_init=5, random_state=0).fit_predict(X)
     model = MaximumLikelihoodMSM(lagtime=5).fit_fetch(states)
     times = model.timescales(1)[0], TICA(lag=5, components=1).fit(X).timescales_[0]

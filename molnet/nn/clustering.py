@@ -20,7 +20,7 @@ class MixtureVAE(nn.Module):
         c ~ π,   z ~ N(μ_c, σ_c²),   x ~ N(g(z), s²);   loss = −ln p(x|z) + ln q(z|x) − ln Σ_c π_c N(z; μ_c, σ_c²)
 
     in nats, with z drawn once from q(z|x) = N(f(x), …), by torch's generator. `widths` lead from inputs to code.
-    Train it with `prior_weight` zero, `start(x)` it, and train it again with one: random components end badly.
+    Train it with a `prior_weight` of 0.3, which multiplies the last two terms, `start(x)` it, and train it on with 1.
     Source: Jiang et al., IJCAI 2017 (VaDE), eq. 1 and 9, with the mixture summed instead of bounded.
     """
 

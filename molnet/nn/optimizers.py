@@ -118,10 +118,7 @@ def _solve(a: Tensor, g: Tensor, grad: Tensor, damping: float) -> Tensor:
 
 
 def initialize(module: nn.Module, draw: Callable[[Tensor], Any]) -> None:
-    """Draws all weights anew by one of torch's functions (nn.init.xavier_normal_ is Glorot's, kaiming_normal_ He's,
-
-    orthogonal_ …) and sets all biases to zero. Within `with seeded(seed)`, always the same.
-    """
+    """Draws all weights by one of torch's functions, such as nn.init.orthogonal_, and sets all biases to zero."""
     chosen = weights(module)
     for parameter in chosen:
         draw(parameter)

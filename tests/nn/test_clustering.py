@@ -33,7 +33,7 @@ def test_digits_fall_into_clusters() -> None:
     batches = ArrayBatches(x, size=64)
     with seeded(0):
         module = MixtureVAE([64, 64, 4], clusters=4)
-        module.prior_weight = 0.0
+        module.prior_weight = 0.3
         fit(module, own_loss, batches, batches, recipe=Recipe(epochs=20, learning_rate=3e-3, ema=0))
         module.start(x)
         module.prior_weight = 1.0
