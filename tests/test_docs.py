@@ -17,7 +17,7 @@ from molnet.evaluation import evaluate
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *ROOT.glob("*.md"),
-    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
     ROOT / "benchmarks" / "README.md",
     ROOT / "data" / "README.md",
 ]
@@ -67,3 +67,11 @@ def test_the_ten_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mon
     exec(short, {"__name__": "readme"})
     assert (tmp_path / "nve.traj").stat().st_size > 0
     assert (tmp_path / "runs" / "ethanol" / "log.csv").exists()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch.func.jvp's own
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "nn").glob("*.md")), ids=lambda page: page.stem)
+def test_the_examples_of_networks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(blocks), {"__name__": "taught"})

@@ -10,7 +10,21 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["CELU", "Activation", "SiLU", "Softplus", "Tanh"]
+__all__ = [
+    "CELU",
+    "ELU",
+    "Activation",
+    "Arctan",
+    "Identity",
+    "LeakyReLU",
+    "Logistic",
+    "ReLU",
+    "SiLU",
+    "Softplus",
+    "Softsign",
+    "Step",
+    "Tanh",
+]
 
 LINEAR = 40.0
 """From here on ln(1 + e^x) is x, also in float64."""
@@ -57,3 +71,71 @@ class Softplus(Activation):
 
     def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         return functional.softplus(x, threshold=LINEAR)
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """x where it is positive, α (e^x − 1) elsewhere. Clevert et al., ICLR 2016."""
+
+    alpha: float = 1.0
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return functional.elu(x, self.alpha)
+
+
+@dataclass(frozen=True)
+class Identity(Activation):
+    """x: networks of it are linear, however deep."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return x
+
+
+@dataclass(frozen=True)
+class Step(Activation):
+    """1 where x is positive, 0 where it is negative, ½ between; its derivative is zero."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return (1 + torch.sign(x)) / 2
+
+
+@dataclass(frozen=True)
+class Logistic(Activation):
+    """1 / (1 + e^−x)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.sigmoid(x)
+
+
+@dataclass(frozen=True)
+class Arctan(Activation):
+    """arctan x."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.arctan(x)
+
+
+@dataclass(frozen=True)
+class Softsign(Activation):
+    """x / (1 + |x|)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return functional.softsign(x)
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """x where it is positive, 0 elsewhere. Its derivative jumps: potentials need a smooth one."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.relu(x)
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """x where it is positive, α x elsewhere. Maas et al., ICML 2013."""
+
+    alpha: float = 0.01
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return functional.leaky_relu(x, self.alpha)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,17 @@ from rich.table import Column
 _SECONDS_BETWEEN_UPDATES = 0.5
 _SECONDS_BETWEEN_BESTS = 5.0
 _SECONDS_BETWEEN_PLAIN_LINES = 30.0
+_QUIET = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Runs inside show nothing, as befits a fit that is one of many."""
+    token = _QUIET.set(True)
+    try:
+        yield
+    finally:
+        _QUIET.reset(token)
 
 
 def csv_bytes(rows: Sequence[Mapping[str, int | float]]) -> bytes:
@@ -56,8 +69,9 @@ class Display:
     """One bar for the whole run in a terminal; elsewhere, as in a batch job, a plain line now and then."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-        self._alive = self._console.is_terminal or self._console.is_jupyter
+        quiet = _QUIET.get()
+        self._console = console or Console(stderr=True, soft_wrap=True, highlight=False, markup=False, quiet=quiet)
+        self._alive = not self._console.quiet and (self._console.is_terminal or self._console.is_jupyter)
         self._bar = Progress(
             TextColumn("{task.description}", table_column=Column(min_width=10)),
             BarColumn(bar_width=12, table_column=Column(min_width=12)),

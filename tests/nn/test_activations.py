@@ -6,7 +6,21 @@ import pytest
 import torch
 
 from molnet.checkpoint import decode, encode
-from molnet.nn.activations import CELU, Activation, SiLU, Softplus, Tanh
+from molnet.nn.activations import (
+    CELU,
+    ELU,
+    Activation,
+    Arctan,
+    Identity,
+    LeakyReLU,
+    Logistic,
+    ReLU,
+    SiLU,
+    Softplus,
+    Softsign,
+    Step,
+    Tanh,
+)
 
 X = torch.linspace(-3.1, 3, 14, dtype=torch.float64)
 EXPECTED = {
@@ -14,6 +28,14 @@ EXPECTED = {
     CELU(0.1): torch.where(X > 0, X, 0.1 * ((X / 0.1).exp() - 1)),
     Tanh(): (X.exp() - (-X).exp()) / (X.exp() + (-X).exp()),
     Softplus(): (1 + X.exp()).log(),
+    ELU(0.7): torch.where(X > 0, X, 0.7 * (X.exp() - 1)),
+    Identity(): X,
+    Step(): (X > 0).double(),
+    Logistic(): 1 / (1 + (-X).exp()),
+    Arctan(): torch.atan2(X, torch.ones_like(X)),
+    Softsign(): X / (1 + X.abs()),
+    ReLU(): X.clamp(min=0),
+    LeakyReLU(0.1): torch.maximum(X, 0.1 * X),
 }
 
 

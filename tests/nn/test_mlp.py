@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from molnet.nn.activations import Tanh
-from molnet.nn.mlp import MLP, GroupedMLP
+from molnet.nn.activations import Activation, Logistic, ReLU, Softsign, Tanh
+from molnet.nn.mlp import MLP, GroupedMLP, ResidualMLP
 from molnet.nn.seeding import seeded
+from molnet.train.arrays import ArrayBatches, classification_loss, regression_loss
+from molnet.train.loop import fit
+from molnet.train.recipe import Recipe
 
 WIDTHS = [[4, 8, 2], [4, 3, 5, 2], [4, 2]]
 
@@ -71,3 +74,38 @@ def test_the_output_of_a_wide_network_has_the_size_of_its_input() -> None:
 def test_a_single_width_is_refused() -> None:
     with pytest.raises(ValueError, match=r"widths of its input and output; found \[3\]"):
         MLP([3])
+
+
+@pytest.mark.parametrize("norm", [torch.nn.LayerNorm, torch.nn.BatchNorm1d])
+def test_norms_stand_before_the_activation_and_dropout_after(norm: type[torch.nn.Module]) -> None:
+    with seeded(0):
+        network, x = MLP([3, 50, 2], activation=Tanh(), norm=norm, dropout=0.4), torch.randn(20, 3)
+        first, last = network.layers
+        dropped = network(x)
+    network.eval()
+    torch.testing.assert_close(network(x), last(network.norms[0](first(x)).tanh()))
+    assert not torch.allclose(network(x), dropped)
+    assert set(MLP([3, 5, 2]).state_dict()) == {f"layers.{n}.{p}" for n in (0, 1) for p in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("activation", [Logistic(), Softsign(), ReLU()], ids=str)
+def test_a_hidden_layer_learns_exclusive_or(activation: Activation) -> None:
+    x, y = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([0, 1, 1, 0])
+    with seeded(0):
+        network = MLP([2, 16, 2], activation=activation)
+    batches = ArrayBatches(x, y)
+    history = fit(network, classification_loss, batches, batches, recipe=Recipe(epochs=160, learning_rate=0.05, ema=0))
+    assert history.rows[-1]["valid_accuracy"] == 1
+
+
+def test_forty_layers_learn_with_residuals_and_not_without() -> None:
+    x = torch.linspace(-1, 1, 64)[:, None]
+    batches, recipe = ArrayBatches(x, (4 * x).sin(), size=16), Recipe(epochs=25, learning_rate=3e-3, ema=0)
+    with seeded(0):
+        plain = MLP([1, *[16] * 40, 1], activation=Logistic())
+        residual = ResidualMLP((1, 16, 1), blocks=20, activation=Logistic())
+    start = residual(x)
+    torch.testing.assert_close(start, residual.last(residual.first(x)))
+    histories = [fit(n, regression_loss, batches, batches, recipe=recipe) for n in (plain, residual)]
+    losses = [min(row["valid_loss"] for row in history.rows) for history in histories]
+    assert losses[1] < 0.1 < 0.4 < losses[0]
