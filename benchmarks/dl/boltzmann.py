@@ -10,6 +10,7 @@ from dl.rows import Row
 
 from molnet.nn.belief import DeepBelief
 from molnet.nn.boltzmann import AnnealedImportanceSampling, RestrictedBoltzmann
+from molnet.nn.distortions import DistortedBatches
 from molnet.nn.seeding import seeded
 from molnet.train.arrays import ArrayBatches, classification_loss, own_loss
 from molnet.train.loop import fit
@@ -19,7 +20,9 @@ from molnet.train.recipe import Recipe
 def likelihood(data: Path, folder: Path) -> str:
     """A machine of 500 hidden units by persistent contrastive divergence; its chains are drawn."""
     mnist, generator = read(data), torch.Generator().manual_seed(0)
-    train, valid, test = (torch.bernoulli(part.pixels, generator=generator) for part in (mnist.train, mnist.valid, mnist.test))
+    train, valid, test = (
+        torch.bernoulli(part.pixels, generator=generator) for part in (mnist.train, mnist.valid, mnist.test)
+    )
     machine = RestrictedBoltzmann(784, 500, chains=100, steps=5)
     machine.start_from(train)
     base = machine.visible_bias.detach().clone()
@@ -33,18 +36,18 @@ def likelihood(data: Path, folder: Path) -> str:
 
 
 def belief(data: Path, folder: Path) -> str:
-    """A deep belief network, fine-tuned; beside it the same network from other start values."""
+    """A deep belief network, fine-tuned on distorted images; beside it the same network from other start values."""
     mnist = read(data)
     network = pretrained([784, 500, 500, 1000], mnist.train, mnist.valid)
     with seeded(0):
         plain = DeepBelief([784, 500, 500, 1000]).classifier(10)
     for layer in (layer for layer in plain if isinstance(layer, torch.nn.Linear)):
         torch.nn.init.xavier_normal_(layer.weight)
-    batches = [ArrayBatches(part.images, part.labels) for part in (mnist.train, mnist.valid)]
+    train, valid = (ArrayBatches(part.images, part.labels) for part in (mnist.train, mnist.valid))
     found = []
     for module in (network.classifier(10), plain):
-        recipe = Recipe(epochs=30, learning_rate=5e-4, weight_decay=0.1, ema=0.99)
-        fit(module, classification_loss, *batches, recipe=recipe)
+        recipe = Recipe(epochs=30, learning_rate=1e-3, ema=0.99)
+        fit(module, classification_loss, DistortedBatches(train), valid, recipe=recipe)
         found.append(accuracy(module, mnist.test))
     return f"{found[0]:.2f} % (without pre-training {found[1]:.2f} %)"
 

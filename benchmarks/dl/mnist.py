@@ -47,7 +47,7 @@ def read(data: Path) -> Mnist:
     with np.load(path) as file:
         images = torch.from_numpy(file["images"]).float()[:, None] / 255
         labels = torch.from_numpy(file["labels"].astype(np.int64))
-    order = torch.from_numpy(np.random.RandomState(20261120).permutation(len(images)))  # noqa: NPY002 - the split's own
+    order = torch.from_numpy(np.random.RandomState(20261120).permutation(len(images)))
     parts = order.split([8000 - VALID, VALID, 2000])
     return Mnist(*(Part(images[rows], labels[rows]) for rows in parts))
 

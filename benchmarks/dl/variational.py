@@ -40,7 +40,10 @@ def conditions(part: Part, classes: int) -> list[Tensor]:
 def trained(mnist: Mnist, classes: int) -> tuple[VariationalAutoencoder, float]:
     """The model and the mean of its bound on the test images, in nats."""
     with seeded(0):
-        encoder, decoder = MLP([784 + classes, HIDDEN, HIDDEN, 2 * LATENT]), MLP([LATENT + classes, HIDDEN, HIDDEN, 784])
+        encoder, decoder = (
+            MLP([784 + classes, HIDDEN, HIDDEN, 2 * LATENT]),
+            MLP([LATENT + classes, HIDDEN, HIDDEN, 784]),
+        )
     module = VariationalAutoencoder(encoder, decoder, latent=LATENT)
     train = DistortedBatches(ArrayBatches(mnist.train.images, *conditions(mnist.train, classes)), distorted)
     generator = torch.Generator().manual_seed(0)

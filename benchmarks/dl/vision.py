@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
-
 from dl.mnist import DATA, Mnist, Part, accuracy, draw, read
 from dl.rows import Row
+from torch import nn
+
 from molnet.nn.distortions import DistortedBatches, Distortion
 from molnet.nn.seeding import seeded
 from molnet.nn.vision import LeNet5, ResNet

@@ -24,6 +24,7 @@ class FastGradientSign:
     epsilon: float
 
     def __call__(self, module: nn.Module, inputs: Inputs, labels: Labels) -> Inputs:
+        _check_range(inputs)
         x = inputs.detach().clone().requires_grad_()
         with torch.enable_grad():
             # Only x gets a gradient, not the parameters.
@@ -34,6 +35,7 @@ class FastGradientSign:
 
 def sign_noise(inputs: Inputs, epsilon: float, generator: torch.Generator) -> Inputs:
     """x ± ε with signs at random, clamped to [0, 1]: the control of an attack, equal to it in every norm."""
+    _check_range(inputs)
     signs = torch.randint(0, 2, inputs.shape, generator=generator).to(inputs) * 2 - 1
     return (inputs + epsilon * signs).clamp(0, 1)
 
@@ -63,3 +65,9 @@ class AdversarialTraining(nn.Module):
         attacked = self.attack(self.classifier, inputs, labels)
         worst = functional.cross_entropy(self(attacked), labels, reduction="none")
         return {"loss": (1 - self.share) * clean + self.share * worst, "clean": clean, "attacked": worst}
+
+
+def _check_range(inputs: Inputs) -> None:
+    if inputs.min() < 0 or inputs.max() > 1:
+        found = f"{inputs.min():.4g} to {inputs.max():.4g}"
+        raise ValueError(f"attacks take inputs from 0 to 1; found {found}. Scale the data before the classifier.")

@@ -8,9 +8,8 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from molnet.nn.boltzmann import RestrictedBoltzmann
+from molnet.nn.boltzmann import Binary, RestrictedBoltzmann
 
 Visible = Float[Tensor, "batch visible"]
 
@@ -84,12 +83,12 @@ class UnrolledAutoencoder(nn.Module):
     def losses(self, batch: Visible) -> dict[str, Float[Tensor, " batch"]]:
         """The cross-entropy of inputs in [0, 1] and their reconstructions, in nats an example; and squared errors."""
         logits = self(batch)
-        entropy = functional.binary_cross_entropy_with_logits(logits, batch, reduction="none").sum(dim=1)
-        return {"loss": entropy, "squared_error": (logits.detach().sigmoid() - batch).square().sum(dim=1)}
+        squared = (logits.detach().sigmoid() - batch).square().sum(dim=1)
+        return {"loss": Binary().mismatch(batch, logits), "squared_error": squared}
 
 
 def _upward(machine: nn.Module) -> nn.Linear:
-    return _linear(machine.weight.T, machine.hidden_bias)  # type: ignore[operator, arg-type, union-attr]
+    return _linear(machine.weight.T, machine.hidden_bias)  # type: ignore[arg-type]
 
 
 def _downward(machine: nn.Module) -> nn.Linear:

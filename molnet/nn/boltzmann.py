@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -66,6 +67,11 @@ class Binary(Units):
         return functional.softplus(bias).sum()
 
     def mismatch(self, v: Visible, field: Visible) -> Rows:
+        if v.min() < 0 or v.max() > 1:
+            raise ValueError(
+                f"binary units take numbers from 0 to 1; found {v.min():.4g} to {v.max():.4g}. Scale the data, or "
+                f"use Gaussian() units."
+            )
         return functional.binary_cross_entropy_with_logits(field, v, reduction="none").sum(dim=1)
 
 
@@ -108,7 +114,9 @@ class RestrictedBoltzmann(nn.Module):
     ) -> None:
         super().__init__()
         if steps < 1 or chains < 0:
-            raise ValueError(f"contrastive divergence needs 1 step or more and no negative chains; {steps=}, {chains=}.")
+            raise ValueError(
+                f"contrastive divergence needs 1 step or more and no negative chains; {steps=}, {chains=}."
+            )
         self.units = Binary() if units is None else units
         self.steps, self.noise = steps, Noise(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -127,7 +135,7 @@ class RestrictedBoltzmann(nn.Module):
 
     def forward(self, v: Visible) -> Hidden:
         """The probabilities p(h = 1 | v)."""
-        return torch.sigmoid(v @ self.weight + self.hidden_bias)
+        return torch.sigmoid(self._field(v))
 
     def visible(self, h: Hidden) -> Visible:
         """The means of the visible units, given the hidden ones."""
@@ -158,12 +166,16 @@ class RestrictedBoltzmann(nn.Module):
             self.chains.copy_(end)
         return {"loss": self.free_energy(batch) - self.free_energy(end).mean(), "reconstruction": mismatch.detach()}
 
+    def _field(self, v: Visible) -> Hidden:
+        if v.shape[1] != len(self.visible_bias):
+            raise ValueError(f"the machine has {len(self.visible_bias)} visible units; the data have {v.shape[1]}.")
+        return v @ self.weight + self.hidden_bias
+
     def _tempered(self, v: Visible, beta: float, bias: Float[Tensor, " visible"]) -> Rows:
-        field = beta * (v @ self.weight + self.hidden_bias)
-        return self.units.energy(v, bias) - functional.softplus(field).sum(dim=1)
+        return self.units.energy(v, bias) - functional.softplus(beta * self._field(v)).sum(dim=1)
 
     def _step(self, v: Visible, beta: float, bias: Float[Tensor, " visible"], generator: torch.Generator) -> Visible:
-        h = torch.bernoulli(torch.sigmoid(beta * (v @ self.weight + self.hidden_bias)), generator=generator)
+        h = torch.bernoulli(torch.sigmoid(beta * self._field(v)), generator=generator)
         return self.units.sample(beta * (h @ self.weight.T) + bias, generator)
 
 
@@ -202,7 +214,7 @@ class AnnealedImportanceSampling:
             v = machine.units.sample(first.expand(self.runs, -1), generator)
             weights = torch.zeros(self.runs, dtype=torch.float64)
             betas = torch.linspace(0, 1, self.temperatures + 1).tolist()
-            for beta, following in zip(betas, betas[1:], strict=False):
+            for beta, following in pairwise(betas):
                 bias = torch.lerp(first, last, following)
                 weights += machine._tempered(v, beta, torch.lerp(first, last, beta)).double()
                 weights -= machine._tempered(v, following, bias).double()

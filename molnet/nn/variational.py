@@ -21,9 +21,9 @@ class VariationalAutoencoder(nn.Module):
 
         loss = −⟨ln p(x | z)⟩_q + β KL(q(z | x) ‖ N(0, 1)),   KL = ½ Σ (μ² + σ² − ln σ² − 1)
 
-    which with β = 1 is an upper bound of −ln p(x), in nats. `encoder` maps x to μ and ln σ² [batch, 2 latent], `decoder`
-    maps z to what `units` make of a field: logits, or means with a variance of one. Where batches are (x, condition),
-    the condition is concatenated to the inputs of both.
+    which with β = 1 is an upper bound of −ln p(x), in nats. `encoder` maps x to μ and ln σ² [batch, 2 latent],
+    `decoder` maps z to the field of the `units`: logits, or means with a variance of one. Where batches are
+    (x, condition), the condition is concatenated to the inputs of both.
     Sources: D. P. Kingma and M. Welling, ICLR 2014; I. Higgins et al., ICLR 2017 (β); K. Sohn et al., Adv. Neural Inf.
     Process. Syst. 28 (2015) (condition).
     """

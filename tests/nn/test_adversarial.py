@@ -23,6 +23,8 @@ def test_the_attack_is_the_worst_of_its_norm_for_a_linear_classifier() -> None:
     with torch.no_grad():
         assert torch.equal(FastGradientSign(0.1)(model, x, labels), found)
     assert FastGradientSign(1.0)(model, x, labels).unique().tolist() == [0, 1]
+    with pytest.raises(ValueError, match="from 0 to 1; found 0 to 255"):
+        FastGradientSign(0.1)(model, torch.tensor([[0.0, 255, 0, 0, 0, 0]]), labels[:1])
 
 
 def test_the_control_has_the_same_norm() -> None:
@@ -40,10 +42,12 @@ def test_training_against_an_attack_helps() -> None:
             network = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
         module = AdversarialTraining(network, FastGradientSign(0.1), share=share)
         train, test = ArrayBatches(images[:1000], labels[:1000]), ArrayBatches(images[1000:], labels[1000:])
-        fit(module, own_loss, train, test, recipe=Recipe(epochs=10, learning_rate=3e-3, ema=0))
+        fit(module, own_loss, train, test, recipe=Recipe(epochs=6, learning_rate=5e-3, ema=0))
         attacked = module.attack(module, images[1000:], labels[1000:])
         control = sign_noise(images[1000:], 0.1, torch.Generator().manual_seed(0))
-        found[share] = [(module(x).argmax(1) == labels[1000:]).float().mean() for x in (images[1000:], control, attacked)]
+        found[share] = [
+            (module(x).argmax(1) == labels[1000:]).float().mean() for x in (images[1000:], control, attacked)
+        ]
     clean, noisy, worst = found[0.0]
     assert clean > 0.8 and noisy > 0.7 and worst < 0.3
     assert found[0.5][0] > 0.8 and found[0.5][2] > worst + 0.25
