@@ -15,26 +15,22 @@ Features = Float[Tensor, "batch features rows columns"]
 Logits = Float[Tensor, "batch classes"]
 
 
-class LeNet1(nn.Module):
+class LeNet1(nn.Sequential):
     """Two convolutions with averages over 2 × 2 pixels between them, for images of 28 × 28.
 
     Source: Y. LeCun et al., Adv. Neural Inf. Process. Syst. 2 (1990), with all channels connected.
     """
 
     def __init__(self, inputs: int = 1, classes: int = 10) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        super().__init__(
+            _Extent(28),
             *(nn.Conv2d(inputs, 4, 5), nn.Tanh(), nn.AvgPool2d(2)),
             *(nn.Conv2d(4, 12, 5), nn.Tanh(), nn.AvgPool2d(2)),
+            *(nn.Flatten(), nn.Linear(12 * 4 * 4, classes)),
         )
-        self.output = nn.Linear(12 * 4 * 4, classes)
-
-    def forward(self, images: Images) -> Logits:
-        _check_size(self, images, 28)
-        return self.output(self.features(images).flatten(1))
 
 
-class LeNet5(nn.Module):
+class LeNet5(nn.Sequential):
     """Three convolutions and two dense layers, for images of 28 × 28, which are padded to 32 × 32.
 
     Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Proc. IEEE 86, 2278 (1998), figure 2, with all channels
@@ -42,20 +38,16 @@ class LeNet5(nn.Module):
     """
 
     def __init__(self, inputs: int = 1, classes: int = 10) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        super().__init__(
+            _Extent(28),
             *(nn.Conv2d(inputs, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2)),
             *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),
-            *(nn.Conv2d(16, 120, 5), nn.Tanh()),
+            *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten()),
+            *(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, classes)),
         )
-        self.output = nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, classes))
-
-    def forward(self, images: Images) -> Logits:
-        _check_size(self, images, 28)
-        return self.output(self.features(images).flatten(1))
 
 
-class AlexNet(nn.Module):
+class AlexNet(nn.Sequential):
     """Five convolutions with overlapping maxima, then dense layers with dropout; for images of any size from 16.
 
     The layers of A. Krizhevsky, I. Sutskever and G. E. Hinton, Adv. Neural Inf. Process. Syst. 25 (2012), section
@@ -63,21 +55,15 @@ class AlexNet(nn.Module):
     """
 
     def __init__(self, inputs: int, classes: int, *, width: int = 32) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        super().__init__(
             *(nn.Conv2d(inputs, width, 5, padding=2), nn.ReLU(), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2)),
             *(nn.Conv2d(width, 2 * width, 5, padding=2), nn.ReLU(), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2)),
             *(nn.Conv2d(2 * width, 4 * width, 3, padding=1), nn.ReLU()),
             *(nn.Conv2d(4 * width, 4 * width, 3, padding=1), nn.ReLU()),
             *(nn.Conv2d(4 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.AdaptiveMaxPool2d(3)),
-        )
-        self.output = nn.Sequential(
             *(nn.Flatten(), nn.Dropout(), nn.Linear(18 * width, 8 * width), nn.ReLU()),
             *(nn.Dropout(), nn.Linear(8 * width, classes)),
         )
-
-    def forward(self, images: Images) -> Logits:
-        return self.output(self.features(images))
 
 
 class Inception(nn.Module):
@@ -188,7 +174,17 @@ def _convolution(inputs: int, outputs: int, width: int, *, stride: int = 1) -> n
     return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _check_size(module: nn.Module, images: Images, size: int) -> None:
-    if images.shape[2:] != (size, size):
-        found = " × ".join(map(str, images.shape[2:]))
-        raise ValueError(f"{type(module).__name__} takes images of {size} × {size}; found {found}. Resize them first.")
+class _Extent(nn.Module):
+    """Passes images of one size on, and raises ValueError for others."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, images: Images) -> Images:
+        if images.shape[2:] != (self.size, self.size):
+            found = " × ".join(map(str, images.shape[2:]))
+            raise ValueError(
+                f"the network takes images of {self.size} × {self.size}; found {found}. Resize them first."
+            )
+        return images

@@ -26,7 +26,7 @@ def test_numbers_of_weights_are_those_published() -> None:
     assert count(LeNet1()) == 104 + 1212 + 1930
     # The 20-layer network of He et al. for 32 × 32 has 0.27 M.
     assert count(ResNet(3, 10, blocks=3)) == pytest.approx(0.27e6, rel=0.03)
-    with pytest.raises(ValueError, match=r"LeNet5 takes images of 28 × 28; found 32 × 32"):
+    with pytest.raises(ValueError, match=r"network takes images of 28 × 28; found 32 × 32"):
         LeNet5()(torch.zeros(1, 1, 32, 32))
     with pytest.raises(ValueError, match=r"needs widths and blocks; found \[\] and 2"):
         ResNet(1, 10, widths=())
