@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from benchmarks.dl.rows import Row
+from dl.rows import Row
 from molnet.nn.seeding import seeded
 from molnet.nn.sets import DeepSets, EquivariantLayer, SumPool, pad_sets
 from molnet.train.arrays import classification_loss, regression_loss

@@ -10,7 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from benchmarks.dl.rows import Row
+from dl.rows import Row
 from molnet.nn.seeding import seeded
 from molnet.nn.simulator import Connect, FixedEdges, GraphSimulator, NoisyWindows, Within
 from molnet.train.arrays import own_loss
