@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from dl.rows import Row
 from matplotlib.figure import Figure
 from rdkit import Chem
 
-from dl.rows import Row
 from molnet.nn.graph_networks import EdgeNetwork, GraphBatches, GraphTensors, MessagePassing
 from molnet.nn.seeding import seeded
 from molnet.train.arrays import regression_loss

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from dl.rows import Row
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from dl.rows import Row
 from molnet.nn.seeding import seeded
 from molnet.nn.sets import DeepSets, EquivariantLayer, SumPool, pad_sets
 from molnet.train.arrays import classification_loss, regression_loss

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from dl.rows import Row
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from dl.rows import Row
 from molnet.nn.seeding import seeded
 from molnet.nn.simulator import Connect, FixedEdges, GraphSimulator, NoisyWindows, Within
 from molnet.train.arrays import own_loss

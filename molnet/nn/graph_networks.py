@@ -159,7 +159,7 @@ class GraphBlock(nn.Module):
 
         e' = φ_e(e, v_r, v_s, u),   v' = φ_v(Σ_r e', v, u),   u' = φ_u(Σ e', Σ v', u)
 
-    φ are perceptrons with one hidden layer of `channels` and layer normalization; their outputs have `channels`.
+    φ are perceptrons with one hidden layer of `channels`; their outputs have `channels`.
     `widths` are those of nodes, edges and globals that come in.
     Source: P. Battaglia et al., arXiv:1806.01261 (2018), algorithm 1.
     """
@@ -167,9 +167,9 @@ class GraphBlock(nn.Module):
     def __init__(self, widths: tuple[int, int, int], channels: int) -> None:
         super().__init__()
         nodes, edges, wholes = widths
-        self.edge = normed_mlp(edges + 2 * nodes + wholes, channels)
-        self.node = normed_mlp(channels + nodes + wholes, channels)
-        self.whole = normed_mlp(2 * channels + wholes, channels)
+        self.edge = MLP([edges + 2 * nodes + wholes, channels, channels])
+        self.node = MLP([channels + nodes + wholes, channels, channels])
+        self.whole = MLP([2 * channels + wholes, channels, channels])
 
     def forward(self, graph: GraphTensors) -> GraphTensors:
         v, u = graph.nodes, graph.globals
@@ -189,7 +189,7 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, widths: tuple[int, int, int], *, channels: int, rounds: int, outputs: int) -> None:
         super().__init__()
-        self.encode = nn.ModuleList(normed_mlp(width, channels) for width in widths)
+        self.encode = nn.ModuleList(MLP([width, channels, channels]) for width in widths)
         self.blocks = nn.ModuleList(GraphBlock((channels,) * 3, channels) for _ in range(rounds))
         self.node_output = MLP([channels, channels, outputs])
         self.global_output = MLP([channels, channels, outputs])
@@ -212,8 +212,3 @@ class GraphNetwork(nn.Module):
     def forward(self, graph: GraphTensors) -> tuple[Float[Tensor, "nodes outputs"], Float[Tensor, "graphs outputs"]]:
         graph = self.process(graph)
         return self.node_output(graph.nodes), self.global_output(graph.globals)
-
-
-def normed_mlp(inputs: int, channels: int) -> nn.Sequential:
-    """One hidden layer, and layer normalization of what comes out."""
-    return nn.Sequential(MLP([inputs, channels, channels]), nn.LayerNorm(channels))

@@ -13,15 +13,14 @@ PAIR = FixedEdges(((0, 1),))
 
 
 def springs(systems: int, frames: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Two particles on a spring of length 1 in the plane, by Störmer's rule: exact positions for exact forces."""
+    """Two particles on a spring in the plane, by Störmer's rule: exact positions for exact forces."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(systems, 2, 2, generator=generator)
     mass = 0.5 + torch.rand(systems, 2, 1, generator=generator)
     found = [x, x + 0.05 * torch.randn(systems, 2, 2, generator=generator)]
     while len(found) < frames:
         r = found[-1][:, [1, 0]] - found[-1]
-        length = (r.square().sum(dim=2, keepdim=True) + 0.3).sqrt()
-        found.append(2 * found[-1] - found[-2] + 0.02 * (length - 1) * r / length / mass)
+        found.append(2 * found[-1] - found[-2] + 0.02 * r / mass)
     return torch.stack(found, dim=2), mass
 
 
@@ -47,7 +46,7 @@ def test_a_rollout_follows_unseen_springs(trained: GraphSimulator) -> None:
     found = trained.rollout(frames[:, :, :2], mass, 30)
     straight = frames[:, :, 1:2] + (frames[:, :, 1:2] - frames[:, :, :1]) * torch.arange(1, 31)[:, None]
     error = (found - frames[:, :, 2:]).square().mean().sqrt()
-    assert error < 0.25 * (straight - frames[:, :, 2:]).square().mean().sqrt()
+    assert error < 0.2 * (straight - frames[:, :, 2:]).square().mean().sqrt()
 
 
 def test_a_shifted_and_renumbered_system_moves_the_same_way(trained: GraphSimulator) -> None:
