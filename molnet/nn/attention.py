@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy, leaky_relu, scaled_dot_product_at
 
 from molnet.nn.graph_networks import softmax_rows
 from molnet.nn.mlp import MLP
+from molnet.nn.sets import MeanPool, require_elements
 
 Places = Float[Tensor, "batch time channels"]
 
@@ -97,10 +98,8 @@ class TransformerEncoder(Transformer):
     """
 
     def forward(self, x: Int[Tensor, "batch time"], mask: Bool[Tensor, "batch time"]) -> Float[Tensor, "batch outputs"]:
-        if not mask.any(dim=1).all():
-            raise ValueError(f"sequence {int((~mask.any(dim=1)).nonzero()[0])} is empty; leave empty sequences out.")
-        states = self.states(x, mask[:, None])
-        return self.output(states.masked_fill(~mask[..., None], 0).sum(dim=1) / mask.sum(dim=1, keepdim=True))
+        require_elements(mask)
+        return self.output(MeanPool()(self.states(x, mask[:, None]), mask))
 
 
 class CausalTransformer(Transformer):

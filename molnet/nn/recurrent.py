@@ -78,7 +78,7 @@ class SequenceTagger(nn.Module):
 class SequenceClassifier(SequenceTagger):
     """Many to one: the answer from the states after the last place (and before the first, for two directions)."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: Shaped[Tensor, "batch time ..."], mask: Bool[Tensor, "batch time"]
     ) -> Float[Tensor, "batch outputs"]:
         _, last = self.layer(packed(self.embed(x), mask))
@@ -143,7 +143,8 @@ def norm_preservation(
     """
     if layer.nonlinearity != "tanh" or layer.num_layers > 1 or layer.bidirectional:
         raise ValueError(f"norm_preservation needs a single tanh layer of one direction; found {layer}.")
-    weight, slope = layer.weight_hh_l0, 1 - states.detach().square()
+    weight: Tensor = layer.weight_hh_l0  # type: ignore[assignment]
+    slope = 1 - states.detach().square()
     with torch.no_grad():
         gradients = [direct[:, -1]]
         for k in range(states.shape[1] - 2, -1, -1):

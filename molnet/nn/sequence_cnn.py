@@ -29,10 +29,9 @@ class MaskedConvolution(nn.Module):
 class SequenceCNN(nn.Module):
     """A class for each sequence: convolutions, the mean of the largest values of each channel, a perceptron.
 
-    `embed` turns what stands at the places into `channels`; block b has the dilation 2^(b mod 4). Padding never matters,
-    and neither do the other sequences of a batch. Raises ValueError for an even kernel, or an empty sequence.
-    Source: J. Hou, B. Adhikari and J. Cheng, Bioinformatics 34, 1295 (2018), figure 1 (with skips and dilations instead
-    of layers of equal scale).
+    `embed` turns what stands at the places into `channels`; block b has the dilation 2^(b mod 4). Neither padding nor
+    the other sequences of a batch matter. Raises ValueError for an even kernel, or an empty sequence.
+    Source: J. Hou, B. Adhikari and J. Cheng, Bioinformatics 34, 1295 (2018), figure 1; skips and dilations are added.
     """
 
     def __init__(

@@ -100,5 +100,5 @@ def test_wrong_sizes_are_refused() -> None:
         model(torch.zeros(1, 13, dtype=torch.long))
     with pytest.raises(ValueError, match="prompt is empty"):
         model.sample(torch.zeros(0, dtype=torch.long), 1, generator=torch.Generator())
-    with pytest.raises(ValueError, match="sequence 1 is empty"):
+    with pytest.raises(ValueError, match="row 1 of the mask is false everywhere"):
         TransformerEncoder(5, 3, **SIZES)(torch.zeros(2, 1, dtype=torch.long), torch.tensor([[True], [False]]))
