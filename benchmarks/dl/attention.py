@@ -75,7 +75,7 @@ ROWS = [
     Row(
         "tiny Shakespeare, transformer",
         "from molnet.nn.attention import CausalTransformer",
-        "tiny Shakespeare: 85 % to train, 5 % to watch, last 10 % to test",
+        "tiny Shakespeare: first 5 % to watch, 85 % to train, last 10 % to test",
         "reported",
         shakespeare,
     ),

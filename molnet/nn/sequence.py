@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils.rnn import pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pad_sequence
 
-from molnet.nn.recurrent import packed, require_batch_first
+from molnet.nn.recurrent import RecurrentLayers
 
 NO_LABEL = -100
 """The label of places that don't count: torch's choice."""
@@ -124,7 +124,9 @@ class CharacterModel(nn.Module):
 
     def __init__(self, vocabulary: int, layer: nn.RNNBase, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.embed, self.layer = nn.Embedding(vocabulary, layer.input_size), require_batch_first(layer)
+        if not layer.batch_first or layer.bidirectional:
+            raise ValueError(f"a model of text needs a layer with batch_first=True in one direction; found {layer}.")
+        self.embed, self.layer = nn.Embedding(vocabulary, layer.input_size), layer
         self.dropout, self.output = nn.Dropout(dropout), nn.Linear(layer.hidden_size, vocabulary)
 
     def forward(self, x: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
@@ -164,7 +166,7 @@ class Seq2Seq(nn.Module):
     def __init__(self, source: int, target: int, channels: int) -> None:
         super().__init__()
         self.embed_source, self.embed_target = nn.Embedding(source, channels), nn.Embedding(target, channels)
-        self.reader = nn.GRU(channels, channels, batch_first=True, bidirectional=True)
+        self.reader = RecurrentLayers(nn.GRU, channels, channels, directions=2)
         self.writer = nn.GRU(channels, channels, batch_first=True)
         self.bridge = nn.Linear(2 * channels, channels)
         self.score = nn.Linear(2 * channels, channels, bias=False)
@@ -174,9 +176,8 @@ class Seq2Seq(nn.Module):
         self, x: Int[Tensor, "batch source"], mask: Bool[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source channels"], Float[Tensor, "1 batch half"]]:
         """The states h_i of the source, and the writer's first state."""
-        states, last = self.reader(packed(self.embed_source(x), mask))
-        found, _ = pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])
-        return found, torch.tanh(self.bridge(torch.cat([last[0], last[1]], dim=1)))[None]
+        states = self.reader(self.embed_source(x), mask)
+        return states, torch.tanh(self.bridge(self.reader.last(states, mask)))[None]
 
     def write(
         self,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,7 @@ from molnet.nn.recurrent import (
     DilatedStack,
     EchoState,
     NormPreservingClassifier,
+    RecurrentLayers,
     SequenceClassifier,
     SequenceTagger,
     norm_preservation,
@@ -38,12 +41,29 @@ def test_a_layer_starts_orthogonal_and_remembering() -> None:
     assert (layer.bias_ih_l1 + layer.bias_hh_l1).tolist() == [0] * 5 + [2] * 5 + [0] * 10
 
 
-@pytest.mark.parametrize("network", [SequenceTagger, SequenceClassifier])
 @pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
-def test_padding_does_not_matter(network: type[SequenceTagger], cell: type[nn.RNNBase]) -> None:
+def test_layers_are_torchs_own_without_the_padding(cell: type[nn.RNN]) -> None:
     with seeded(0):
-        module = network(nn.Identity(), cell(3, 4, num_layers=2, bidirectional=True, batch_first=True), 2)
-        x = torch.randn(3, 6, 3)
+        own, x = RecurrentLayers(cell, 3, 4, layers=2, directions=2), torch.randn(3, 6, 3)
+    theirs = cell(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+    weights = {}
+    for layer, end in zip(own.layers, ("_l0", "_l0_reverse", "_l1", "_l1_reverse"), strict=True):
+        weights |= {name.replace("_l0", end): value for name, value in layer.state_dict().items()}
+    theirs.load_state_dict(weights)
+    states = own(x, mask(6, 2, 4))
+    for row, length in enumerate((6, 2, 4)):
+        expected, last = theirs(x[row : row + 1, :length])
+        torch.testing.assert_close(states[row : row + 1, :length], expected)
+        last = last[0] if isinstance(last, tuple) else last
+        found = own.last(states, mask(6, 2, 4))[row]
+        torch.testing.assert_close(found, torch.cat([last[-2, 0], last[-1, 0]]))
+
+
+@pytest.mark.parametrize("network", [SequenceTagger, SequenceClassifier])
+@pytest.mark.parametrize("layers", [RecurrentLayers(nn.GRU, 3, 4, directions=2), DilatedStack(nn.LSTM, 3, 4, (1, 2))])
+def test_padding_does_not_matter(network: type[SequenceTagger], layers: RecurrentLayers | DilatedStack) -> None:
+    with seeded(0):
+        module, x = network(nn.Identity(), layers, 2), torch.randn(3, 6, 3)
     together = module(x, mask(6, 2, 4))
     for row, length in enumerate((6, 2, 4)):
         alone = module(x[row : row + 1, :length], mask(length))[0]
@@ -57,7 +77,7 @@ def test_a_dilated_layer_skips_places() -> None:
     layer = stack.layers[1]
     cell = nn.GRUCell(5, 3)
     cell.load_state_dict({name.removesuffix("_l0"): weight for name, weight in layer.state_dict().items()})
-    found = stack(x)
+    found = stack(x, mask(8, 8, 8, 8))
     states = [torch.zeros(4, 3)] * 3
     for t in range(8):
         states.append(cell(torch.cat([x[:, t], found[:, t, :3]], dim=1), states[t]))
@@ -72,10 +92,18 @@ def palindromes(count: int, length: int, seed: int) -> tuple[Tensor, Tensor]:
     return nn.functional.one_hot(whole[:, :-1], 4).float(), whole[:, -1]
 
 
-@pytest.mark.parametrize(("cell", "right"), [(nn.RNN, False), (nn.GRU, True)])
-def test_gates_complete_palindromes_that_a_simple_network_forgets(cell: type[nn.RNNBase], right: bool) -> None:
+@pytest.mark.parametrize(
+    ("layers", "right"),
+    [
+        (lambda: RecurrentLayers(nn.RNN, 4, 32), False),
+        (lambda: orthogonal_(RecurrentLayers(nn.RNN, 4, 32)), True),
+        (lambda: RecurrentLayers(nn.GRU, 4, 32), True),
+    ],
+    ids=["simple", "orthogonal", "gated"],
+)
+def test_palindromes_are_completed_by_what_remembers(layers: Callable[[], RecurrentLayers], right: bool) -> None:
     with seeded(0):
-        network = SequenceClassifier(nn.Identity(), cell(4, 32, batch_first=True), 4)
+        network = SequenceClassifier(nn.Identity(), layers(), 4)
     x, y = palindromes(512, 12, seed=0)
     descend(network, x, y, steps=100)
     x, y = palindromes(500, 12, seed=1)
@@ -106,7 +134,7 @@ def test_the_regularizer_lets_a_simple_network_remember_longer() -> None:
     right = []
     for weight in (0.0, 1.0):
         with seeded(1):
-            network = NormPreservingClassifier(nn.Identity(), nn.RNN(4, 32, batch_first=True), 4, weight=weight)
+            network = NormPreservingClassifier(nn.Identity(), RecurrentLayers(nn.RNN, 4, 32), 4, weight=weight)
         optimizer = torch.optim.Adam(network.parameters(), 0.01)
         for _ in range(60):
             optimizer.zero_grad()
@@ -138,16 +166,16 @@ def test_a_reservoir_predicts_a_chaotic_series() -> None:
 
 
 def test_wrong_sequences_are_refused() -> None:
-    tagger = SequenceTagger(nn.Identity(), nn.GRU(3, 4, batch_first=True), 2)
+    tagger = SequenceTagger(nn.Identity(), RecurrentLayers(nn.GRU, 3, 4), 2)
     with pytest.raises(ValueError, match="sequence 1 is empty"):
         tagger(torch.ones(2, 3, 3), mask(3, 0))
     with pytest.raises(ValueError, match="mask of sequence 0 has a gap"):
         tagger(torch.ones(1, 3, 3), torch.tensor([[True, False, True]]))
-    with pytest.raises(ValueError, match="GRU has batch_first=False"):
-        SequenceTagger(nn.Identity(), nn.GRU(3, 4), 2)
+    with pytest.raises(ValueError, match="3 directions were asked for"):
+        RecurrentLayers(nn.GRU, 3, 4, directions=3)
     with pytest.raises(ValueError, match=r"dilations are \[\]"):
         DilatedStack(nn.GRU, 2, 3, dilations=())
     with pytest.raises(ValueError, match="a single tanh layer of one direction"):
-        norm_preservation(nn.RNN(1, 2, num_layers=2), torch.ones(1, 2, 2), torch.ones(1, 2, 2))
+        NormPreservingClassifier(nn.Identity(), RecurrentLayers(nn.RNN, 3, 4, directions=2), 2)
     with pytest.raises(ValueError, match="sequences of 5 places are all washout"):
         EchoState(1, 1, channels=4).fit(torch.ones(1, 5, 1), torch.ones(1, 5, 1), washout=5)

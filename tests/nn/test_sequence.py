@@ -93,6 +93,8 @@ def test_sampling_without_temperature_follows_the_rule_that_was_learned() -> Non
     assert vocabulary.decode(drawn) == "cabcabcab"
     with pytest.raises(ValueError, match="prompt is empty"):
         model.sample(text[:0], 1, generator=torch.Generator())
+    with pytest.raises(ValueError, match="batch_first=True in one direction"):
+        CharacterModel(3, nn.LSTM(4, 8))
 
 
 def reversals(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
