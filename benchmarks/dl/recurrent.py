@@ -71,7 +71,7 @@ def complete(cell: Cell, start: Callable[[nn.Module], nn.Module], length: int, e
 def completed(data: Path, folder: Path, *, epochs: int = 12, lengths: tuple[int, ...] = (10, 20, 40)) -> str:
     """Accuracy of simple network, LSTM and GRU at the longest length; the figure has them by length."""
     networks: dict[str, tuple[Cell, Callable[[nn.Module], nn.Module]]] = {
-        "RNN": (nn.RNN, nn.Module.train),
+        "RNN": (nn.RNN, lambda module: module),
         "orthogonal RNN": (nn.RNN, orthogonal_),
         "LSTM": (nn.LSTM, orthogonal_),
         "GRU": (nn.GRU, orthogonal_),

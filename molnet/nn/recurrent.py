@@ -213,8 +213,8 @@ class NormPreservingClassifier(SequenceClassifier):
 
     def __init__(self, embed: nn.Module, layers: RecurrentLayers, outputs: int, *, weight: float = 1.0) -> None:
         super().__init__(embed, layers, outputs)
-        self.weight, self.layer = weight, layers.layers[0]
-        if len(layers.layers) > 1 or not isinstance(self.layer, nn.RNN):
+        self.weight = weight
+        if len(layers.layers) > 1 or not isinstance(layers.layers[0], nn.RNN):
             raise ValueError(f"norm preservation needs a single tanh layer of one direction; found {layers}.")
 
     def losses(
@@ -222,8 +222,8 @@ class NormPreservingClassifier(SequenceClassifier):
     ) -> dict[str, Tensor]:
         """Cross-entropy and regularizer, by example; raises ValueError where there is padding."""
         x, mask, labels = batch
-        if not mask.all():
-            raise ValueError("norm preservation needs sequences of one length; found padding in the mask.")
+        if not mask.all() or mask.shape[1] < 2:
+            raise ValueError("norm preservation needs sequences of one length, of two places or more.")
         states = self.layers(self.embed(x), mask)
 
         def objective(last: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ class NormPreservingClassifier(SequenceClassifier):
         direct = torch.zeros_like(states)
         direct[:, -1] = torch.func.grad(objective)(states[:, -1].detach())
         error = cross_entropy(self.output(states[:, -1]), labels, reduction="none")
-        penalty = norm_preservation(self.layer, states, direct)  # type: ignore[arg-type]
+        penalty = norm_preservation(self.layers.layers[0], states, direct)  # type: ignore[arg-type]
         return {"loss": error + self.weight * penalty, "error": error, "penalty": penalty}
 
 

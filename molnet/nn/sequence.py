@@ -78,25 +78,26 @@ class LengthBatches:
         if empty := [number for number, one in enumerate(x) if not len(one)]:
             raise ValueError(f"sequence {empty[0]} is empty; leave empty sequences out.")
         if not isinstance(labels, Tensor):
-            unlike = [number for number, (a, b) in enumerate(zip(x, labels, strict=True)) if len(a) != len(b)]
-            if unlike:
-                n = unlike[0]
+            for n in (n for n in range(len(x)) if len(x[n]) != len(labels[n])):
                 raise ValueError(f"sequence {n} has {len(x[n])} places and {len(labels[n])} labels.")
         self.x, self.labels, self.places, self.seed = x, labels, places, seed
         self.lengths = torch.tensor([len(one) for one in x])
+        # The loop asks for it at every step.
+        self._count = len(self.groups(self.lengths.double()))
 
     def __len__(self) -> int:
-        return len(self.groups(self.lengths.double()))
+        return self._count
 
     def groups(self, key: Float[Tensor, " sequences"]) -> list[list[int]]:
         """The rows of each batch, in the order of the key."""
         found: list[list[int]] = []
         longest = 0
-        for row in key.argsort(stable=True).tolist():
-            longest = max(longest, int(self.lengths[row]))
+        order = key.argsort(stable=True)
+        for row, length in zip(order.tolist(), self.lengths[order].tolist(), strict=True):
+            longest = max(longest, length)
             if not found or longest * (len(found[-1]) + 1) > self.places:
                 found.append([])
-                longest = int(self.lengths[row])
+                longest = length
             found[-1].append(row)
         return found
 
