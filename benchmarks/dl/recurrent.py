@@ -105,7 +105,7 @@ def read_proteins(data: Path) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
     return found
 
 
-def secondary_structure(data: Path, folder: Path, *, epochs: int = 6, channels: int = 96) -> str:
+def secondary_structure(data: Path, folder: Path, *, epochs: int = 4, channels: int = 64) -> str:
     """Q3 of the test chains from their sequences alone, by a network of two layers in both directions."""
     parts = read_proteins(data)
     with seeded(0):
