@@ -1,0 +1,151 @@
+"""Sets of handwritten digits: their sum, and the one that is unlike the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from dl.rows import Row
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from molnet.nn.seeding import seeded
+from molnet.nn.sets import DeepSets, EquivariantLayer, SumPool, pad_sets
+from molnet.train.arrays import classification_loss, regression_loss
+from molnet.train.loop import fit
+from molnet.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sets of images of digits, drawn anew in every epoch: (images, mask, sum)."""
+
+    images: Tensor
+    labels: Tensor
+    sizes: tuple[int, int]
+    batches: int = 60
+    sets: int = 32
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(number)
+        for _ in range(self.batches):
+            sizes = torch.randint(self.sizes[0], self.sizes[1] + 1, (self.sets,), generator=generator)
+            rows = [torch.randint(len(self.labels), (n,), generator=generator) for n in sizes.tolist()]
+            places, mask = pad_sets([row[:, None] for row in rows])
+            total = torch.stack([self.labels[row].sum() for row in rows])
+            yield self.images[places.squeeze(2)], mask, total[:, None].float()
+
+
+@dataclass(frozen=True)
+class Outliers(Sums):
+    """Sets of one digit and one image of another: (images, mask, place of the other)."""
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(number)
+        of = [(self.labels == digit).nonzero().flatten() for digit in range(10)]
+        size = self.sizes[1]
+        for _ in range(self.batches):
+            common = torch.randint(10, (self.sets,), generator=generator)
+            other = (common + torch.randint(1, 10, (self.sets,), generator=generator)) % 10
+            place = torch.randint(size, (self.sets,), generator=generator)
+            digit = common[:, None].repeat(1, size).scatter(1, place[:, None], other[:, None])
+            drawn = torch.randint(1 << 30, digit.shape, generator=generator)
+            rows = torch.stack([of[d][k % len(of[d])] for d, k in zip(digit.flatten(), drawn.flatten(), strict=True)])
+            yield self.images[rows.reshape(digit.shape)], torch.ones_like(digit, dtype=torch.bool), place
+
+
+def read(data: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Images [images, 1, 28, 28] from 0 to 1 and labels: 8,000 to train with, 2,000 to test with."""
+    with np.load(data / "dlcore" / "mnist_t10k.npz") as file:
+        images, labels = (
+            torch.from_numpy(file["images"]).float()[:, None] / 255,
+            torch.from_numpy(file["labels"]).long(),
+        )
+        train, test = file["split_train"], file["split_test"]
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def image_network(outputs: int) -> nn.Sequential:
+    """A small convolutional network of single images."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 5, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(512, outputs),
+    )
+
+
+class OddOneOut(nn.Module):
+    """Logits of which image is unlike the others, by two equivariant layers after the network of images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = DeepSets(image_network(64), SumPool(), nn.Identity())
+        self.hidden, self.last = EquivariantLayer(64, 64), EquivariantLayer(64, 1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        h = self.hidden(self.images.embed(x, mask).relu(), mask).relu()
+        return self.last(h, mask).squeeze(2)
+
+
+@torch.no_grad()
+def tried(module: nn.Module, batches: Sums) -> tuple[Tensor, Tensor]:
+    """Answers and truth for the sets of epoch 0."""
+    found = [(module(x, mask), y) for x, mask, y in batches.epoch(0)]
+    return torch.cat([answer for answer, _ in found]), torch.cat([y for _, y in found])
+
+
+def digit_sums(data: Path, folder: Path, *, epochs: int = 15) -> str:
+    """Share of sums that are right when rounded, and the mean error, for sets larger than those of the training."""
+    train, test = read(data)
+    with seeded(0):
+        module = DeepSets(nn.Sequential(image_network(64), nn.ReLU()), SumPool(), nn.Linear(64, 1))
+    recipe = Recipe(epochs=epochs, learning_rate=1e-3, ema=0.99)
+    fit(module, regression_loss, Sums(*train, (1, 10)), Sums(*test, (1, 10), batches=10), recipe=recipe)
+    sizes, errors, right = (5, 10, 20, 40, 80), [], []
+    for size in sizes:
+        found, wanted = tried(module, Sums(*test, (size, size), batches=10))
+        errors.append(float((found - wanted).abs().mean()))
+        right.append(float((found.round() == wanted).float().mean()))
+    figure = Figure(figsize=(4, 3))
+    axes = figure.subplots()
+    axes.plot(sizes, errors, "o-")
+    axes.set(xlabel="digits in the set (at most 10 in training)", ylabel="mean error of the sum")
+    figure.savefig(folder / "digit_sums.png", dpi=150, bbox_inches="tight")
+    return f"{right[0]:.1%} of sums of 5 right; mean error {errors[1]:.2f} of 10 digits, {errors[-1]:.2f} of 80"
+
+
+def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
+    """Share of sets of eight whose outlier is found."""
+    train, test = read(data)
+    with seeded(0):
+        module = OddOneOut()
+    recipe = Recipe(epochs=epochs, learning_rate=2e-3, ema=0.99)
+    outliers = Outliers(*test, (8, 8), batches=20)
+    fit(module, classification_loss, Outliers(*train, (8, 8)), outliers, recipe=recipe)
+    found, wanted = tried(module, outliers)
+    images = next(outliers.epoch(0))[0][:4]
+    figure = Figure(figsize=(6, 3))
+    for row, axes in enumerate(figure.subplots(4, 8)):
+        for column, place in enumerate(axes):
+            place.imshow(images[row, column, 0], cmap="Greys")
+            place.set(xticks=[], yticks=[])
+            if column == int(found[row].argmax()):
+                place.spines[:].set(color="C3", linewidth=3)
+    figure.savefig(folder / "odd_digit.png", dpi=150, bbox_inches="tight")
+    return f"{float((found.argmax(dim=1) == wanted).float().mean()):.1%} found"
+
+
+MNIST = "MNIST test file, 8,000 to train and 2,000 to test"
+ROWS = [
+    Row("sum of a set of digits", "from molnet.nn.sets import DeepSets, SumPool", MNIST, "reported", digit_sums),
+    Row("outlier of a set of digits", "from molnet.nn.sets import EquivariantLayer", MNIST, "reported", odd_digit),
+]
