@@ -35,11 +35,11 @@ class Config:
 
 @dataclass(frozen=True)
 class FitConfig(Config):
-    """Everything that a fit depends on; lengths in Å, times in minutes."""
+    """Everything that a fit depends on; lengths in Å, times in minutes; sizes that are None are the model's own."""
 
     command = "molnet fit"
     choices: ClassVar = {
-        "model": ("schnet", "bpnn"),
+        "model": ("schnet", "painn", "acenet", "bpnn"),
         "atom_energies": ("fit", "isolated"),
         "schedule": ("cosine", "plateau", "constant"),
     }
@@ -48,8 +48,8 @@ class FitConfig(Config):
     folder: str = "runs/fit"
     model: str = "schnet"
     cutoff: float = 5.0
-    channels: int = 128
-    interactions: int = 3
+    channels: int | None = None
+    interactions: int | None = None
     hidden: tuple[int, ...] = (32, 32)
     atom_energies: str = "fit"
     valid: float = 0.1

@@ -22,7 +22,7 @@ from molnet.cli.reading import read_all
 from molnet.data.inspect import inspect
 from molnet.data.splits import Split, frame_numbers, split
 from molnet.files import FileError, atomic_write, lock_folder
-from molnet.models import BPNN, SchNet
+from molnet.models import BPNN, ACENet, PaiNN, SchNet
 from molnet.potential import Potential
 from molnet.priors import ZBL, AtomEnergies
 from molnet.train import Constant, Cosine, Late, Plateau, fit, loss_for
@@ -40,6 +40,7 @@ TRAINING = (
 )
 FREE = ("epochs", "minutes", "patience")
 """What a resumed run may have otherwise."""
+MESSAGE_PASSING: Mapping[str, Any] = {"schnet": SchNet, "painn": PaiNN, "acenet": ACENet}
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
 
 
@@ -111,10 +112,10 @@ def begin(options: FitConfig, parts: Split, *, resume: bool) -> Path:
 
 def network(options: FitConfig, frames: list[Atoms]) -> Potential:
     """The untrained network that the options name."""
-    if options.model == "schnet":
-        sizes = {"channels": options.channels, "interactions": options.interactions}
-        return SchNet.like(frames, cutoff=options.cutoff, seed=options.seed, **sizes)
-    return BPNN.like(frames, cutoff=options.cutoff, hidden=options.hidden, seed=options.seed)
+    if options.model == "bpnn":
+        return BPNN.like(frames, cutoff=options.cutoff, hidden=options.hidden, seed=options.seed)
+    sizes = {name: size for name, size in _chosen(options, ("channels", "interactions")).items() if size is not None}
+    return MESSAGE_PASSING[options.model].like(frames, cutoff=options.cutoff, seed=options.seed, **sizes)
 
 
 def environment() -> dict[str, Any]:

@@ -17,7 +17,9 @@ def _option(text: str, panel: str | None = None, *, default: str | None = None) 
     return typer.Option(help=text if value is None else f"{text} ({shown})", rich_help_panel=panel)
 
 
-Model = Annotated[Literal["schnet", "bpnn"] | None, _option("The network.", "Potential", default="model")]
+Model = Annotated[
+    Literal["schnet", "painn", "acenet", "bpnn"] | None, _option("The network.", "Potential", default="model")
+]
 AtomEnergies = Annotated[
     Literal["fit", "isolated"] | None,
     _option("From least squares, or from single atoms in the data.", "Potential", default="atom_energies"),
@@ -46,8 +48,10 @@ Test = Annotated[
 ]
 Seed = Annotated[int | None, _option("Of the split, the weights and the shuffling.", "Data", default="seed")]
 Cutoff = Annotated[float | None, _option("Range of the network, Å.", "Potential", default="cutoff")]
-Channels = Annotated[int | None, _option("SchNet: features an atom.", "Potential", default="channels")]
-Interactions = Annotated[int | None, _option("SchNet: interaction blocks.", "Potential", default="interactions")]
+Channels = Annotated[int | None, _option("Features an atom, but of BPNN; by default the model's own.", "Potential")]
+Interactions = Annotated[
+    int | None, _option("Interaction blocks, but of BPNN; by default the model's own.", "Potential")
+]
 Hidden = Annotated[list[int] | None, _option("BPNN: size of a hidden layer; repeat.", "Potential", default="hidden")]
 EnergyWeight = Annotated[
     float | None, _option("Loss weight of energies in eV/atom.", "Training", default="energy_weight")

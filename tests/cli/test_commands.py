@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from molnet.checkpoint import load
 from molnet.cli import app as cli
-from molnet.cli.config import ConfigError
+from molnet.cli.config import ConfigError, FitConfig
+from molnet.cli.fit import network
 from molnet.files import FileError
 from molnet.train import Loss
 
@@ -116,6 +117,15 @@ def test_isolated_atoms_give_the_atom_energies_and_are_not_fitted_to(data: Path,
     assert "isolated atoms, rank 1 of 1" in done.output
     parts = json.loads((folder / "split.json").read_text())
     assert sorted(i for part in parts.values() for i in part) == list(range(16))
+
+
+@pytest.mark.parametrize("name", ["schnet", "painn", "acenet"])
+def test_networks_have_the_sizes_that_are_given_and_their_own(data: Path, name: str) -> None:
+    frames = read(str(data), index=":")
+    given = network(FitConfig(model=name, channels=8, interactions=1, cutoff=4.0), frames)
+    assert (given.channels, given.interactions, given.cutoff) == (8, 1, 4.0)
+    own = network(FitConfig(model=name), frames)
+    assert type(own).__name__.lower() == name and own.channels == type(own)([29], 4.0).channels
 
 
 def test_evaluate_prints_errors_and_writes_a_report(run: Path, data: Path, tmp_path: Path) -> None:
