@@ -172,7 +172,7 @@ def _checked(name: str, value: Any, kind: str, choices: Mapping[str, tuple[str, 
     else:
         good = isinstance(value, int | float) and not isinstance(value, bool)
     if good and value not in choices.get(name, (value,)):
-        raise ConfigError(f"the option {name} is {value!r}; expected {' or '.join(choices[name])}.")
+        raise ConfigError(f"the option {name} is {value!r}; expected one of {', '.join(choices[name])}.")
     if not good:
         raise ConfigError(f"the option {name} is {value!r}; expected {kind.split(' | ')[0]}.")
     return float(value) if kind.startswith("float") else value
