@@ -5,8 +5,8 @@ stated architecture, in a process and an environment of its own. The forces are 
 springs, so that all packages see the same thermal motion (peers/worker.py). The processes take turns, and only one
 works at a time; a time is the median of the rounds.
 
-TorchANI's counterpart is a BPNN with the same features, widths and activation, and for its 8 nets a Committee. MACE has
-no counterpart in molnet yet and stands beside SchNet, which is a smaller model.
+TorchANI's counterpart is a BPNN with the same features, widths and activation, and for its 8 nets a Committee. MACE
+with 64 scalar channels stands beside an ACENet of the default sizes, 64 channels with vectors.
 """
 
 import json
@@ -34,7 +34,8 @@ MODELS = [
     ("TorchANI", "ANI-2x-1", "BPNN-1", "TorchANI ANI-2x, one net"),
     ("molnet", "BPNN-8", "", "molnet Committee of 8 BPNN, ANI-2x"),
     ("TorchANI", "ANI-2x-8", "BPNN-8", "TorchANI ANI-2x, 8 nets"),
-    ("MACE", "64x0e", "SchNet-3", "MACE 64x0e (beside SchNet-3)"),
+    ("molnet", "ACENet-2", "", "molnet ACENet"),
+    ("MACE", "64x0e", "ACENet-2", "MACE 64x0e"),
 ]
 
 

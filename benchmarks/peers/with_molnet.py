@@ -60,6 +60,8 @@ def schnet(atoms: Atoms, interactions: int) -> mn.SchNet:
 def network(kind: str, interactions: int, atoms: Atoms) -> mn.Potential:
     if kind == "SchNet":
         return schnet(atoms, interactions)
+    if kind == "ACENet":
+        return mn.ACENet.like([atoms], cutoff=5.0, interactions=interactions)
     species = sorted(set(atoms.numbers.tolist()))
     return mn.PaiNN(species, 5.0, channels=128, functions=20, interactions=interactions)
 
