@@ -73,7 +73,8 @@ def refined(potential: Potential, data: Conformations, rounds: Rounds, *, folder
     for number in range(1, rounds.count + 1):
         start = replace(rounds.start, seed=rounds.start.seed + number)
         frames = _simulated(potential, data, replace(rounds, start=start), folder / f"round-{number}")
-        history = fit_ensemble(potential, data, frames, seed=start.seed, **options)
+        # The same seed: what is held out in one round has not been trained on in another.
+        history = fit_ensemble(potential, data, frames, seed=rounds.start.seed, **options)
         yield history.rows[history.best_epoch - 1]
 
 

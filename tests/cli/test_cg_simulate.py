@@ -101,7 +101,7 @@ def test_refinement_brings_the_distribution_nearer_to_the_data(tmp_path: Path) -
     save(prior + CGnet.like(data, hidden=(8,), features=["pairs"]), tmp_path / "model.safetensors")
     arguments = ["cg", "refine", str(tmp_path / "model.safetensors"), str(tmp_path / "beads.npz")]
     options = ["--rounds", "2", "--replicas", "60", "--picoseconds", "2", "--timestep", "4"]
-    options += ["--learning-rate", "0.05", "--epochs", "15", "--forces-weight", "0"]
+    options += ["--learning-rate", "0.05", "--epochs", "40", "--forces-weight", "0"]
     done = RUNNER.invoke(cli.app, [*arguments, *options])
     if done.exception:
         raise done.exception
