@@ -41,6 +41,7 @@ class FitConfig(Config):
     choices: ClassVar = {
         "model": ("schnet", "painn", "acenet", "bpnn"),
         "atom_energies": ("fit", "isolated"),
+        "optimizer": ("adamw", "soap"),
         "schedule": ("cosine", "plateau", "constant"),
     }
 
@@ -71,6 +72,7 @@ class FitConfig(Config):
     epochs: int | None = None
     minutes: float | None = 10.0
     patience: int | None = None
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
     weight_decay: float = 0.0

@@ -33,6 +33,7 @@ TRAINING = (
     "epochs",
     "minutes",
     "patience",
+    "optimizer",
     "learning_rate",
     "weight_decay",
     "clip_norm",

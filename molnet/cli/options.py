@@ -72,11 +72,14 @@ Minutes = Annotated[float | None, _option("Training time at most, minutes.", "Tr
 Patience = Annotated[
     int | None, _option("Epochs without improvement that end the fit.", "Training", default="patience")
 ]
+Optimizer = Annotated[
+    Literal["adamw", "soap"] | None, _option("What makes the steps.", "Training", default="optimizer")
+]
 LearningRate = Annotated[float | None, _option("Largest learning rate.", "Training", default="learning_rate")]
 Schedule = Annotated[
     Literal["cosine", "plateau", "constant"] | None,
     _option("How the learning rate changes.", "Training", default="schedule"),
 ]
-WeightDecay = Annotated[float | None, _option("AdamW's weight decay.", "Training", default="weight_decay")]
+WeightDecay = Annotated[float | None, _option("Decoupled weight decay.", "Training", default="weight_decay")]
 ClipNorm = Annotated[float | None, _option("Largest gradient norm.", "Training", default="clip_norm")]
 Ema = Annotated[float | None, _option("Decay of the averaged weights, 0 for none.", "Training", default="ema")]

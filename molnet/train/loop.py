@@ -21,7 +21,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from molnet.train.log import Display
-from molnet.train.optimizers import adamw, trainable
+from molnet.train.optimizers import OPTIMIZERS, trainable
 from molnet.train.recipe import Recipe
 from molnet.train.state import Row, RunFolder, State, Sums, open_run
 
@@ -89,7 +89,7 @@ def fit(
     """Trains the module in place and leaves it in eval mode with the weights of the lowest validation loss.
 
     The objective of a batch is total/count of the loss's entry "loss"; its other entries are only reported. Of a
-    loss in stages, all epochs are validated with the last one. Without an optimizer, `adamw` with the recipe's
+    loss in stages, all epochs are validated with the last one. Without an optimizer, the recipe's with its
     learning rate and weight decay; a given one keeps its own, and the schedule multiplies its rates. With a
     folder, the run is saved there as it goes on, and `resume` continues it exactly. Ctrl-C saves and returns; a
     second one raises KeyboardInterrupt. Raises NonFinite for a loss or gradient that is not finite, FileError for
@@ -99,7 +99,7 @@ def fit(
         raise ValueError(f"fit needs batches; train has {len(train)} and valid has {len(valid)}.")
     if recipe.epochs is recipe.minutes is None and _changes(loss):
         raise ValueError("the loss changes as the run goes on, and the recipe has no end: give epochs or minutes.")
-    optimizer = optimizer or adamw(module, recipe)
+    optimizer = optimizer or OPTIMIZERS[recipe.optimizer](module, recipe)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     state = State(module, copy.deepcopy(module) if recipe.ema else module, optimizer)

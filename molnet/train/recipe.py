@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+OPTIMIZERS = ("adamw", "soap")
+
 
 def _require(holds: bool, name: str, value: object, expected: str) -> None:
     if not holds:
@@ -83,13 +85,15 @@ class Recipe:
     """How to train: what ends a run, and how steps are made; None means no limit.
 
     `epochs`, `minutes` (wall-clock, with validation) and `patience` (epochs without a better validation
-    loss) end the run, whichever comes first. `clip_norm` limits the gradient's norm; `ema` is the decay of
-    the averaged weights, 0 to average nothing. Raises ValueError for values out of range.
+    loss) end the run, whichever comes first. `optimizer` is one of `OPTIMIZERS`; `clip_norm` limits the
+    gradient's norm; `ema` is the decay of the averaged weights, 0 to average nothing. Raises ValueError for values
+    out of range.
     """
 
     epochs: int | None = 100
     minutes: float | None = None
     patience: int | None = None
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip_norm: float | None = 10.0
@@ -100,6 +104,7 @@ class Recipe:
         for name in ("epochs", "minutes", "patience", "clip_norm"):
             value = getattr(self, name)
             _require(value is None or value > 0, name, value, "positive, or None")
+        _require(self.optimizer in OPTIMIZERS, "optimizer", repr(self.optimizer), " or ".join(OPTIMIZERS))
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a decay below 1")

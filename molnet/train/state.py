@@ -220,7 +220,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            # Copies, because the last bits of products depend on where memory begins.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a dict
         if (found := metadata.get("format")) != _FORMAT:
             raise ValueError(f"its format is {found!r}; expected {_FORMAT!r}")
         return dict(_unpack(json.loads(metadata["state"]), tensors))
