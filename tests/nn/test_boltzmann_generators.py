@@ -66,7 +66,9 @@ def test_training_needs_no_examples_where_it_has_one_well() -> None:
     found = model.sample(2000, torch.Generator().manual_seed(0))
     assert found.effective > 0.7
     assert found.free_energy().value == pytest.approx(-math.log(math.pi / 2), abs=0.05)
-    assert found.resample(2000, torch.Generator().manual_seed(1)).mean(dim=0).tolist() == pytest.approx([1, 1], abs=0.05)
+    assert found.resample(2000, torch.Generator().manual_seed(1)).mean(dim=0).tolist() == pytest.approx(
+        [1, 1], abs=0.05
+    )
 
 
 def test_weights_by_hand() -> None:

@@ -65,9 +65,9 @@ def test_basins_of_alanine_have_the_free_energies_of_the_quadrature() -> None:
     phi = coordinates.coordinates(x)[2][:, 0].sin()
     x = torch.cat([x[phi < 0][:200], x[phi > 0][:200]])[torch.from_numpy(np.random.default_rng(0).permutation(400))]
     with seeded(0):
-        flow = Flow(9, couplings=4, hidden=[32], elementwise=RationalQuadratic(bins=8, bound=4.0))
+        flow = Flow(9, couplings=3, hidden=[32], elementwise=RationalQuadratic(bins=8, bound=4.0))
     model = BoltzmannGenerator(flow, energy, share=0.7, ceiling=100.0)
-    recipe = Recipe(epochs=20, learning_rate=1e-2, ema=0)
+    recipe = Recipe(epochs=12, learning_rate=1e-2, ema=0)
     fit(model, own_loss, ArrayBatches(x[:320], size=80), ArrayBatches(x[320:]), recipe=recipe)
     found = model.sample(20_000, torch.Generator().manual_seed(0))
 
