@@ -24,7 +24,7 @@ LAYERS = [
 """A part may import those of its own row and of the rows above it; those of the last but one not each other."""
 
 APART = LAYERS[-2]
-OPTIONAL_EXTRAS = {"optuna", "torch.utils.tensorboard"}
+OPTIONAL_EXTRAS = {"gymnasium", "optuna", "torch.utils.tensorboard"}
 
 
 def part(path: Path) -> str:

@@ -73,5 +73,7 @@ def test_the_ten_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "nn").glob("*.md")), ids=lambda page: page.stem)
 def test_the_examples_of_networks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    if page.stem == "reinforcement":
+        pytest.importorskip("gymnasium")
     monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks), {"__name__": "taught"})

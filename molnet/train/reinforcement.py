@@ -36,7 +36,8 @@ class Environments(Protocol):
 def environments(name: str, count: int, **options: Any) -> Environments:
     """So many copies of a registered environment of gymnasium, such as CartPole-v1.
 
-    Raises ImportError where gymnasium is missing, and ValueError for actions that can't be numbered.
+    Raises ImportError where gymnasium is missing, and ValueError for actions that can't be numbered and other ways to
+    begin the next episode.
     """
     try:
         import gymnasium  # noqa: PLC0415 - an optional extra
@@ -47,6 +48,8 @@ def environments(name: str, count: int, **options: Any) -> Environments:
     made = gymnasium.make_vec(name, num_envs=count, **options)
     if not isinstance(made.single_action_space, gymnasium.spaces.Discrete):
         raise ValueError(f"{name} takes actions of {made.single_action_space}; expected Discrete.")
+    if (mode := made.metadata.get("autoreset_mode")) != gymnasium.vector.AutoresetMode.NEXT_STEP:
+        raise ValueError(f"{name} begins episodes by {mode}; expected AutoresetMode.NEXT_STEP.")
     return made
 
 
@@ -77,7 +80,7 @@ class Rollouts:
     """Batches for `ActorCritic`: before each, the policy of that moment takes `length` steps in all environments.
 
     An epoch begins with new episodes and has `batches` batches. γ is the `discount`, λ the `decay` of `advantages`,
-    which are divided by their standard deviation, so that the learning rate doesn't depend on the rewards' size.
+    which are divided by their root mean square, so that the learning rate doesn't depend on the rewards' size.
     A resumed training goes on with episodes of its own.
     """
 
@@ -120,7 +123,7 @@ class Rollouts:
             discount=self.discount,
             decay=self.decay,
         )
-        scale = gains[step.real].std().clamp(min=1e-6)
+        scale = gains[step.real].square().mean().sqrt().clamp(min=1e-6)
         parts = (step.observations, step.actions, gains / scale, gains + values)
         return tuple(part[step.real] for part in parts)
 

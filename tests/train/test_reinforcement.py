@@ -129,7 +129,10 @@ def test_a_pole_is_balanced_better_after_a_moment() -> None:
     assert returns(agent, environments("CartPole-v1", 20), seed=1).mean() > max(100, 2 * before)
 
 
-def test_actions_that_are_not_numbered_are_refused() -> None:
-    pytest.importorskip("gymnasium")
+def test_other_environments_are_refused() -> None:
+    gymnasium = pytest.importorskip("gymnasium")
+    same = {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}
+    with pytest.raises(ValueError, match="begins episodes by AutoresetMode.SAME_STEP"):
+        environments("CartPole-v1", 2, vectorization_mode="sync", vector_kwargs=same)
     with pytest.raises(ValueError, match="takes actions of Box"):
         environments("Pendulum-v1", 2)
