@@ -57,12 +57,12 @@ def table(actions: int) -> nn.Linear:
 
 def test_q_learning_finds_the_values_of_the_chain() -> None:
     agent = DoubleQ(table(2), discount=DISCOUNT, renewal=10, exploration=0.5, exploring=100)
-    data = Replay(agent, Chain(8), size=64, batches=100, first=200)
-    recipe = Recipe(epochs=8, learning_rate=0.05, ema=0)
+    data = Replay(agent, Chain(8), size=64, batches=60, first=200)
+    recipe = Recipe(epochs=5, learning_rate=0.05, ema=0)
     history = fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=recipe)
     assert history.rows[-1]["valid_return"] == 1.0
     # The kept weights are those of the first epoch without a mistake; values need all of them.
-    data, agent = Replay(agent, Chain(8), size=64, batches=800, first=200), agent.train()
+    data, agent = Replay(agent, Chain(8), size=64, batches=500, first=200), agent.train()
     fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=Recipe(epochs=1, learning_rate=0.05, ema=0))
     right = agent(torch.eye(5))[:4, 1].detach().numpy()
     left = agent(torch.eye(5))[:4, 0].detach().numpy()
@@ -72,7 +72,7 @@ def test_q_learning_finds_the_values_of_the_chain() -> None:
 
 def test_the_policy_gradient_learns_the_chain_and_its_critic_the_values() -> None:
     agent = ActorCritic(table(2), table(1))
-    data = Rollouts(agent, Chain(8), length=40, batches=60, discount=DISCOUNT, decay=1.0)
+    data = Rollouts(agent, Chain(8), length=40, batches=40, discount=DISCOUNT, decay=1.0)
     recipe = Recipe(epochs=2, learning_rate=0.1, ema=0)
     fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=recipe)
     assert agent.best(torch.eye(5))[:4].tolist() == [1, 1, 1, 1]
