@@ -57,12 +57,12 @@ def table(actions: int) -> nn.Linear:
 
 def test_q_learning_finds_the_values_of_the_chain() -> None:
     agent = DoubleQ(table(2), discount=DISCOUNT, renewal=10, exploration=0.5, exploring=100)
-    data = Replay(agent, Chain(8), size=64, batches=60, first=200)
-    recipe = Recipe(epochs=5, learning_rate=0.05, ema=0)
+    data = Replay(agent, Chain(8), size=64, batches=50, first=200)
+    recipe = Recipe(epochs=3, learning_rate=0.05, ema=0)
     history = fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=recipe)
     assert history.rows[-1]["valid_return"] == 1.0
     # The kept weights are those of the first epoch without a mistake; values need all of them.
-    data, agent = Replay(agent, Chain(8), size=64, batches=500, first=200), agent.train()
+    data, agent = Replay(agent, Chain(8), size=64, batches=400, first=200), agent.train()
     fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=Recipe(epochs=1, learning_rate=0.05, ema=0))
     right = agent(torch.eye(5))[:4, 1].detach().numpy()
     left = agent(torch.eye(5))[:4, 0].detach().numpy()
@@ -72,7 +72,7 @@ def test_q_learning_finds_the_values_of_the_chain() -> None:
 
 def test_the_policy_gradient_learns_the_chain_and_its_critic_the_values() -> None:
     agent = ActorCritic(table(2), table(1))
-    data = Rollouts(agent, Chain(8), length=40, batches=40, discount=DISCOUNT, decay=1.0)
+    data = Rollouts(agent, Chain(8), length=25, batches=40, discount=DISCOUNT, decay=1.0)
     recipe = Recipe(epochs=2, learning_rate=0.1, ema=0)
     fit(agent, agent_loss, data, Episodes(Chain(4)), recipe=recipe)
     assert agent.best(torch.eye(5))[:4].tolist() == [1, 1, 1, 1]
@@ -123,8 +123,8 @@ def test_a_pole_is_balanced_better_after_a_moment() -> None:
     with seeded(0):
         agent = ActorCritic(MLP([4, 32, 2], activation=Tanh()), MLP([4, 32, 1], activation=Tanh()))
     before = returns(agent, environments("CartPole-v1", 20), seed=1).mean()
-    data = Rollouts(agent, environments("CartPole-v1", 16), length=64, batches=25)
-    valid = Episodes(environments("CartPole-v1", 10), seed=3)
+    data = Rollouts(agent, environments("CartPole-v1", 16), length=64, batches=20)
+    valid = Episodes(environments("CartPole-v1", 4), seed=3)
     fit(agent, agent_loss, data, valid, recipe=Recipe(epochs=2, learning_rate=1e-2, ema=0, clip_norm=1.0))
     assert returns(agent, environments("CartPole-v1", 20), seed=1).mean() > max(100, 2 * before)
 
