@@ -50,10 +50,10 @@ def environment_sums(
 
 @_operator(
     "environment_index(Tensor edges, Tensor elements, SymInt n_elements) -> Tensor",
-    lambda edges, elements, n: edges.new_empty(elements.shape[0] * n + 1 + edges.shape[1]),
+    lambda edges, elements, n: edges.new_empty(elements.shape[0] * (n + 1) + 1 + edges.shape[1]),
 )
 def environment_index(edges: Tensor, elements: Tensor, n_elements: int) -> Tensor:
-    out = edges.new_empty(elements.shape[0] * n_elements + 1 + edges.shape[1])
+    out = edges.new_empty(elements.shape[0] * (n_elements + 1) + 1 + edges.shape[1])
     wrong = index(*_arrays(edges, elements), n_elements, out.numpy())
     if wrong >= 0:
         raise ValueError(
@@ -97,7 +97,7 @@ def tangents(dot: Tensor, vectors: Tensor, edges: Tensor, elements: Tensor, *res
 def run(loop: Callable[..., None], n_atoms: int, *arrays: loops.Array) -> None:
     """Runs a loop in parts with as many edges each."""
     rows, vectors, terms, *_ = arrays
-    n_edges = rows.shape[0] - n_atoms * int(terms[1]) - 1
+    n_edges = rows.shape[0] - n_atoms * (int(terms[1]) + 1) - 1
     if vectors.shape[0] != n_edges:
         raise ValueError(f"there are {vectors.shape[0]} vectors for {n_edges} edges; expected one for each edge.")
     starts = rows[: n_atoms * int(terms[1]) + 1 : int(terms[1])]

@@ -20,7 +20,7 @@ from molnet.kernels.compiled import inlined, part
 from molnet.kernels.near import GR, RD, SLOPE, TX, TY, TZ, UX, UY, UZ, WX, WY, WZ, F, R
 from molnet.kernels.shells import count_of, gaussians, padded
 from molnet.kernels.terms import BLOCK_HEADER, N_ANGULAR, N_RADIAL
-from molnet.kernels.triplets import pair_place
+from molnet.kernels.triplets import combinations, firsts, group, place_of, seconds
 
 Array = NDArray[Any]
 
@@ -161,36 +161,41 @@ def kept(table: Array, n_elements: int) -> tuple[Array, Array, Array]:
 def harmonic_sums(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
     """The sums of each pair of elements."""
     n_elements, n, n_angular = first.shape[0] - 1, count_of(table[N_RADIAL]), count_of(table[N_ANGULAR])
-    A, alone, c = kept(table, n_elements)
+    (A, alone, c), width = kept(table, n_elements), combinations(table)
     half, zero = s.dtype.type(0.5), s.dtype.type(0)
     densities(table, s, stride, first, A, alone)
     row[:] = 0
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             for t in range(n if first[b + 1] > first[b] else 0):
                 for q in range(n_angular):
-                    total = zero
+                    place, total = place_of(table, t * n_angular + q), zero
+                    if place < 0:
+                        continue
                     for m in range(HARMONICS):
                         total += c[q, m] * A[a, t, m] * A[b, t, m]
                     if a == b:
                         total = half * (total - alone[a, t] * c[q, HARMONICS])
-                    row[(pair_place(a, b, n_elements) * n + t) * n_angular + q] = total
+                    row[group(table, a, b, n_elements) * width + place] = total
 
 
 @part
 def harmonic_gradients(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
     """∂r and ∂u of all neighbours, from the derivatives with respect to the sums."""
     n_elements, n, n_angular = first.shape[0] - 1, count_of(table[N_RADIAL]), count_of(table[N_ANGULAR])
-    A, alone, c = kept(table, n_elements)
+    (A, alone, c), width = kept(table, n_elements), combinations(table)
     half = s.dtype.type(0.5)
     densities(table, s, stride, first, A, alone)
     A_grad = np.zeros_like(A)
     alone[:] = 0
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             for t in range(n if first[b + 1] > first[b] else 0):
                 for q in range(n_angular):
-                    grad = row[(pair_place(a, b, n_elements) * n + t) * n_angular + q]
+                    place = place_of(table, t * n_angular + q)
+                    if place < 0:
+                        continue
+                    grad = row[group(table, a, b, n_elements) * width + place]
                     for m in range(HARMONICS):
                         A_grad[a, t, m] += grad * c[q, m] * A[b, t, m]
                     if a == b:
@@ -205,19 +210,21 @@ def harmonic_gradients(table: Array, s: Array, stride: int, first: Array, row: A
 def harmonic_tangents(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
     """The sums' tangents of each pair of elements."""
     n_elements, n, n_angular = first.shape[0] - 1, count_of(table[N_RADIAL]), count_of(table[N_ANGULAR])
-    A, alone, c = kept(table, n_elements)
+    (A, alone, c), width = kept(table, n_elements), combinations(table)
     half, zero = s.dtype.type(0.5), s.dtype.type(0)
     densities(table, s, stride, first, A, alone)
     A_dot = np.empty_like(A)
     density_tangents(table, s, stride, first, A_dot, alone)
     row[:] = 0
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             for t in range(n if first[b + 1] > first[b] else 0):
                 for q in range(n_angular):
-                    total = zero
+                    place, total = place_of(table, t * n_angular + q), zero
+                    if place < 0:
+                        continue
                     for m in range(HARMONICS):
                         total += c[q, m] * (A_dot[a, t, m] * A[b, t, m] + A[a, t, m] * A_dot[b, t, m])
                     if a == b:
                         total = half * (total - alone[a, t] * c[q, HARMONICS])
-                    row[(pair_place(a, b, n_elements) * n + t) * n_angular + q] = total
+                    row[group(table, a, b, n_elements) * width + place] = total

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molnet.kernels.compiled import SOURCES, compiled, part
+from molnet.kernels.terms import CUTOFF, FIRST, SECOND
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]
@@ -22,7 +23,7 @@ COLUMNS = 14
 def index(pairs: Array, elements: Array, n_elements: int, out: Array, sources: int = SOURCES) -> int:
     """The edges, sorted by center and element of the neighbour, after where those of each center and element start.
 
-    Returns the first edge that names no atom or none of a known element, or that isn't sorted by center, or −1.
+    Last stand the elements of the atoms. Returns the first edge that names no atom or none of a known element, or that isn't sorted by center, or −1.
     """
     n_atoms, n_edges = elements.shape[0], pairs.shape[1]
     rows = n_atoms * n_elements
@@ -41,6 +42,7 @@ def index(pairs: Array, elements: Array, n_elements: int, out: Array, sources: i
         row = pairs[0, e] * n_elements + elements[pairs[1, e]]
         out[rows + 1 + place[row]] = e
         place[row] += 1
+    out[rows + 1 + n_edges :] = elements
     return -1
 
 
@@ -54,8 +56,12 @@ def columns(low: int, high: int, index: Array, n_elements: int, vectors: Array) 
 
 
 @part
-def gather(i: int, index: Array, n_atoms: int, vectors: Array, cutoff: float, near: Arrays) -> int:
-    """Columns r and direction of the neighbours nearer than the cutoff, their edges, and where each element begins."""
+def gather(i: int, index: Array, n_atoms: int, vectors: Array, table: Array, near: Arrays) -> int:
+    """Columns r and direction of the neighbours nearer than the cutoff, their edges, and where each element begins.
+
+    Elements that the block of terms has no sums of have no neighbours.
+    """
+    cutoff, only, other = table[CUTOFF], table[FIRST], table[SECOND]
     s, ids, first = near
     n_elements, stride = first.shape[0] - 1, ids.shape[0]
     start, order = i * n_elements, n_atoms * n_elements + 1
@@ -63,6 +69,8 @@ def gather(i: int, index: Array, n_atoms: int, vectors: Array, cutoff: float, ne
     one, zero, count = vectors.dtype.type(1), vectors.dtype.type(0), 0
     for element in range(n_elements):
         first[element] = count
+        if only >= 0 and element != only and element != other:
+            continue
         for place in range(index[start + element], index[start + element + 1]):
             e = index[order + place]
             x, y, z = vectors[e, 0], vectors[e, 1], vectors[e, 2]

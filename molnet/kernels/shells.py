@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from molnet.kernels.compiled import inlined, part
 from molnet.kernels.elementary import LOG2E, exp2, wave
+from molnet.kernels.envelopes import envelope
 from molnet.kernels.near import GR, RD, SLOPE, F, R
-from molnet.kernels.terms import BLOCK_HEADER, KIND, LANES, N_RADIAL, WAVES
+from molnet.kernels.terms import BEND, BLOCK_HEADER, CORE, KIND, LANES, N_RADIAL, WAVES, WINDOWS
 
 Array = NDArray[Any]
 
@@ -54,10 +55,32 @@ def waves(table: Array, lanes: int, r: float, values: Array, slopes: Array) -> N
         slopes[t] = weight * kappa * (sine if turns < zero else -sine)
 
 
+@part
+def windows(table: Array, lanes: int, r: float, values: Array, slopes: Array, space: Array) -> None:
+    """w_t f(x) and its derivative with x = η_t |r − s_t|, or with x (2 − x) in place of x."""
+    real, bent = table.dtype.type, table[BEND] != 0
+    one, two = real(1), real(2)
+    for t in range(lanes):
+        x = table[BLOCK_HEADER + t] * abs(r - table[BLOCK_HEADER + lanes + t])
+        # Beyond 1, where the function is zero, x (2 − x) would come back.
+        x = one if x > one else x
+        space[t] = x * (two - x) if bent else x
+    envelope((int(table[CORE]), real(0)), space, (0, lanes, 2 * lanes), lanes, one)
+    for t in range(lanes):
+        rate, weight = table[BLOCK_HEADER + t], table[BLOCK_HEADER + 2 * lanes + t]
+        apart = r - table[BLOCK_HEADER + lanes + t]
+        rate = -rate if apart < 0 else rate
+        x = rate * apart
+        values[t] = weight * space[lanes + t]
+        slopes[t] = weight * rate * space[2 * lanes + t] * (two - two * x if bent else one)
+
+
 @inlined
-def radial(table: Array, lanes: int, r: float, values: Array, slopes: Array) -> None:
+def radial(table: Array, lanes: int, r: float, values: Array, slopes: Array, space: Array) -> None:
     if table[KIND] == WAVES:
         waves(table, lanes, r, values, slopes)
+    elif table[KIND] == WINDOWS:
+        windows(table, lanes, r, values, slopes, space)
     else:
         gaussians(table, lanes, r, values, slopes)
 
@@ -68,10 +91,11 @@ def shell_sums(table: Array, s: Array, stride: int, first: Array, row: Array) ->
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, total = (np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype))
+    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         total[:] = 0
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes)
+            radial(table, lanes, s[R * stride + k], values, slopes, space)
             f = s[F * stride + k]
             for t in range(lanes):
                 total[t] += values[t] * f
@@ -84,10 +108,11 @@ def shell_gradients(table: Array, s: Array, stride: int, first: Array, row: Arra
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, grad = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.zeros(lanes, s.dtype)
+    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         grad[:n] = row[element * n : (element + 1) * n]
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes)
+            radial(table, lanes, s[R * stride + k], values, slopes, space)
             f, slope, total = s[F * stride + k], s[SLOPE * stride + k], s.dtype.type(0)
             for t in range(lanes):
                 total += grad[t] * (slopes[t] * f + values[t] * slope)
@@ -100,10 +125,11 @@ def shell_tangents(table: Array, s: Array, stride: int, first: Array, row: Array
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, total = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype)
+    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         total[:] = 0
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes)
+            radial(table, lanes, s[R * stride + k], values, slopes, space)
             along = s[RD * stride + k]
             f, slope = s[F * stride + k] * along, s[SLOPE * stride + k] * along
             for t in range(lanes):

@@ -4,7 +4,7 @@ Pairs of one pair of elements are laid out in columns of CHUNK numbers, and comp
 
     Σ_jk F R_t A_a      R_t = w_t exp{−η_t [c (m − s_t)² + D]}      A_a = 2 z_a^ζ      z_a = ½ + ½ (a x + b √(1 − x²))
 
-with D = d (r_j − r_k)² + e r_jk² and x = q cos θ. With the derivatives G_ta of the energy with respect to these sums,
+with D = d (r_j − r_k)² + e r_jk² and x = q cos θ; where e and s_t aren't zero, e s_t (s_t − 2 r_jk) belongs to D, too. With the derivatives G_ta of the energy with respect to these sums,
 
     h_a = Σ_t G_ta R_t      H = Σ_a A_a h_a      ∂x = F Σ_a A_a′ h_a      ∂F = H      ∂m = F Σ_ta G_ta A_a R_t′,
 
@@ -26,13 +26,18 @@ from molnet.kernels.near import GR, RD, SLOPE, TX, TY, TZ, UX, UY, UZ, WX, WY, W
 from molnet.kernels.shells import count_of, padded
 from molnet.kernels.terms import (
     BLOCK_HEADER,
+    CHOSEN,
     COSINE_SCALE,
     CUTOFF,
     DIFFERENCE_SCALE,
+    ENVELOPE,
+    FIRST,
+    INNER,
     MEAN_SCALE,
     N_ANGULAR,
     N_RADIAL,
     PAIRS,
+    SECOND,
     THIRD_SCALE,
 )
 
@@ -41,9 +46,9 @@ Array = NDArray[Any]
 CHUNK = 256
 
 # Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; Q is for
-# what is between; tangents of m, D, cos θ and F. Two for each angular term follow, and one for each radial term.
-M, D, X, FF, FFF, R3, F3, SLOPE3, H, HM, HD, HX, Q, MT, DT, XT, FT = (CHUNK * k for k in range(17))
-ANGULAR = 17 * CHUNK
+# what is between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Two for each angular term follow, and one for each radial term.
+M, D, X, FF, FFF, R3, F3, SLOPE3, H, HM, HD, HX, Q, MT, DT, XT, FT, HS = (CHUNK * k for k in range(18))
+ANGULAR = 18 * CHUNK
 
 
 @inlined
@@ -100,8 +105,20 @@ def lay_out(
     return count, j, k
 
 
+@inlined
+def cutoff_function(table: Array) -> tuple[int, float]:
+    return int(table[ENVELOPE]), table[INNER]
+
+
+@inlined
+def place_of(table: Array, number: int) -> int:
+    """Where a combination of terms stands among the chosen ones, or −1."""
+    chosen = int(table[CHOSEN])
+    return int(table[chosen + number]) if chosen > 0 else number
+
+
 @part
-def close(shape: int, table: Array, p: Array, count: int) -> None:
+def close(table: Array, p: Array, count: int) -> None:
     """F and D, with what depends on r_jk if anything does."""
     e = table[THIRD_SCALE]
     for m in range(count):
@@ -110,7 +127,7 @@ def close(shape: int, table: Array, p: Array, count: int) -> None:
         for m in range(count):
             p[D + m] += e * p[R3 + m]
             p[R3 + m] = sqrt(p[R3 + m])
-        envelope(shape, p, (R3, F3, SLOPE3), count, table[CUTOFF])
+        envelope(cutoff_function(table), p, (R3, F3, SLOPE3), count, table[CUTOFF])
         for m in range(count):
             p[FFF + m] *= p[F3 + m]
 
@@ -142,6 +159,10 @@ def factors(table: Array, p: Array, count: int) -> None:
         for m in range(count):
             apart = p[M + m] - shift
             p[value + m] = weight * exp2(rate * eta * (c * apart * apart + p[D + m]))
+        if table[THIRD_SCALE] * shift != 0:
+            e = table[THIRD_SCALE] * shift
+            for m in range(count):
+                p[value + m] *= exp2(rate * eta * e * (shift - two * p[R3 + m]))
 
 
 @inlined
@@ -161,7 +182,9 @@ def add_sums(table: Array, p: Array, count: int, out: Array) -> None:
         for m in range(count):
             p[Q + m] = p[FFF + m] * p[radial + m]
         for a in range(n_angular):
-            out[term * n_angular + a] += products(Q, column(2 * a), p, count)
+            place = place_of(table, term * n_angular + a)
+            if place >= 0:
+                out[place] += products(Q, column(2 * a), p, count)
 
 
 @part
@@ -171,14 +194,17 @@ def differentiate(table: Array, p: Array, count: int, grad: Array) -> None:
     n, n_angular, c = count_of(table[N_RADIAL]), count_of(table[N_ANGULAR]), table[MEAN_SCALE]
     lanes = padded(n)
     for m in range(count):
-        p[H + m], p[HM + m], p[HD + m], p[HX + m] = zero, zero, zero, zero
+        p[H + m], p[HM + m], p[HD + m], p[HX + m], p[HS + m] = zero, zero, zero, zero, zero
     for term in range(n):
         eta, shift = table[BLOCK_HEADER + term], table[BLOCK_HEADER + lanes + term]
         radial = column(2 * n_angular + term)
         for m in range(count):
             p[Q + m], p[XT + m] = zero, zero
         for a in range(n_angular):
-            weight, value = grad[term * n_angular + a], column(2 * a)
+            place, value = place_of(table, term * n_angular + a), column(2 * a)
+            if place < 0:
+                continue
+            weight = grad[place]
             for m in range(count):
                 p[Q + m] += weight * p[value + m]
                 p[XT + m] += weight * p[value + CHUNK + m]
@@ -188,11 +214,15 @@ def differentiate(table: Array, p: Array, count: int, grad: Array) -> None:
             p[HD + m] -= eta * change
             p[HM + m] += minus_two * eta * c * (p[M + m] - shift) * change
             p[HX + m] += p[radial + m] * p[XT + m]
+        if table[THIRD_SCALE] * shift != 0:
+            for m in range(count):
+                p[HS + m] += eta * shift * p[radial + m] * p[Q + m]
     if table[THIRD_SCALE] > 0:
         e = table[THIRD_SCALE] + table[THIRD_SCALE]
         for m in range(count):
             r = p[R3 + m]
-            p[FT + m] = e * p[FFF + m] * p[HD + m] + (p[FF + m] * p[SLOPE3 + m] * p[H + m] / r if r != zero else zero)
+            along = p[FF + m] * p[SLOPE3 + m] * p[H + m] + e * p[FFF + m] * p[HS + m]
+            p[FT + m] = e * p[FFF + m] * p[HD + m] + (along / r if r != zero else zero)
 
 
 @part
@@ -275,7 +305,7 @@ def lay_out_tangents(
 @part
 def add_tangents(table: Array, p: Array, count: int, out: Array) -> None:
     """Σ [(F R_t)˙ A_a + F R_t Ȧ_a]."""
-    two = table.dtype.type(2)
+    two, zero = table.dtype.type(2), table.dtype.type(0)
     n, n_angular, c = count_of(table[N_RADIAL]), count_of(table[N_ANGULAR]), table[MEAN_SCALE]
     lanes = padded(n)
     for term in range(n):
@@ -285,16 +315,54 @@ def add_tangents(table: Array, p: Array, count: int, out: Array) -> None:
             change = two * c * (p[M + m] - shift) * p[MT + m] + p[DT + m]
             p[Q + m] = p[radial + m] * (p[FT + m] - eta * p[FFF + m] * change)
             p[HX + m] = p[radial + m] * p[FFF + m] * p[XT + m]
+        if table[THIRD_SCALE] * shift != 0:
+            e = two * eta * table[THIRD_SCALE] * shift
+            for m in range(count):
+                r = p[R3 + m]
+                p[Q + m] += e * p[radial + m] * p[FFF + m] * (p[H + m] / r if r != zero else zero)
         for a in range(n_angular):
-            value = column(2 * a)
-            total = products(Q, value, p, count) + products(HX, value + CHUNK, p, count)
-            out[term * n_angular + a] += total
+            place, value = place_of(table, term * n_angular + a), column(2 * a)
+            if place >= 0:
+                out[place] += products(Q, value, p, count) + products(HX, value + CHUNK, p, count)
 
 
 @inlined
 def pair_place(a: int, b: int, n_elements: int) -> int:
     """The place of the pair of elements a ≤ b in (0, 0), (0, 1), …, (1, 1), …"""
     return a * n_elements - a * (a - 1) // 2 + b - a
+
+
+@inlined
+def combinations(table: Array) -> int:
+    """How many sums there are of a group of neighbours."""
+    all_of_them, chosen = count_of(table[N_RADIAL]) * max(1, count_of(table[N_ANGULAR])), 0
+    if int(table[CHOSEN]) == 0:
+        return all_of_them
+    for number in range(all_of_them):
+        chosen += place_of(table, number) >= 0
+    return chosen
+
+
+@inlined
+def firsts(table: Array, n_elements: int) -> tuple[int, int]:
+    """The range of the first element of the pairs that a block has."""
+    only = int(table[FIRST])
+    return (0, n_elements) if only < 0 else (only, only + 1)
+
+
+@inlined
+def seconds(table: Array, a: int, first: Array) -> tuple[int, int]:
+    """The range of the second one, if there are neighbours of the first."""
+    only = int(table[SECOND])
+    if first[a + 1] == first[a]:
+        return 0, 0
+    return (a, first.shape[0] - 1) if only < 0 else (only, only + 1)
+
+
+@inlined
+def group(table: Array, a: int, b: int, n_elements: int) -> int:
+    """The place of the pair of elements among those of a block."""
+    return pair_place(a, b, n_elements) if int(table[FIRST]) < 0 else 0
 
 
 @inlined
@@ -308,33 +376,33 @@ def bounds(a: int, b: int, first: Array) -> tuple[tuple[int, int], tuple[int, in
 
 
 @part
-def pair_sums(shape: int, table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
+def pair_sums(table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
     """The sums of each pair of elements."""
-    width, n_elements = count_of(table[N_RADIAL]) * count_of(table[N_ANGULAR]), first.shape[0] - 1
+    width, n_elements = combinations(table), first.shape[0] - 1
     row[:] = 0
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             place, ends = bounds(a, b, first)
-            at = pair_place(a, b, n_elements) * width
+            at = group(table, a, b, n_elements) * width
             while place[0] < ends[0]:
                 count, j, k = lay_out(s, stride, place, ends, table, p)
-                close(shape, table, p, count)
+                close(table, p, count)
                 factors(table, p, count)
                 add_sums(table, p, count, row[at : at + width])
                 place = (j, k)
 
 
 @part
-def pair_gradients(shape: int, table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
+def pair_gradients(table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
     """∂r and ∂u of all neighbours, from the derivatives with respect to the sums."""
-    width, n_elements = count_of(table[N_RADIAL]) * count_of(table[N_ANGULAR]), first.shape[0] - 1
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    width, n_elements = combinations(table), first.shape[0] - 1
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             place, ends = bounds(a, b, first)
-            at = pair_place(a, b, n_elements) * width
+            at = group(table, a, b, n_elements) * width
             while place[0] < ends[0]:
                 count, j, k = lay_out(s, stride, place, ends, table, p)
-                close(shape, table, p, count)
+                close(table, p, count)
                 factors(table, p, count)
                 differentiate(table, p, count, row[at : at + width])
                 hand_out(s, stride, place, ends, table, p)
@@ -342,17 +410,17 @@ def pair_gradients(shape: int, table: Array, s: Array, stride: int, first: Array
 
 
 @part
-def pair_tangents(shape: int, table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
+def pair_tangents(table: Array, s: Array, stride: int, first: Array, p: Array, row: Array) -> None:
     """The sums' tangents of each pair of elements."""
-    width, n_elements = count_of(table[N_RADIAL]) * count_of(table[N_ANGULAR]), first.shape[0] - 1
+    width, n_elements = combinations(table), first.shape[0] - 1
     row[:] = 0
-    for a in range(n_elements):
-        for b in range(a, n_elements if first[a + 1] > first[a] else a):
+    for a in range(*firsts(table, n_elements)):
+        for b in range(*seconds(table, a, first)):
             place, ends = bounds(a, b, first)
-            at = pair_place(a, b, n_elements) * width
+            at = group(table, a, b, n_elements) * width
             while place[0] < ends[0]:
                 count, j, k = lay_out(s, stride, place, ends, table, p)
-                close(shape, table, p, count)
+                close(table, p, count)
                 factors(table, p, count)
                 lay_out_tangents(s, stride, place, ends, table, p)
                 add_tangents(table, p, count, row[at : at + width])

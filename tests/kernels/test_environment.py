@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import cos, sin
 from typing import Any
 
@@ -24,10 +25,23 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-11}
 G45 = ((1.0, 0.0, 1.0), (-1.0, 0.0, 2.5), (1.0, 0.0, 4.0))
 ANI = tuple((cos(angle), sin(angle), 14.1) for angle in (0.4, 1.2, 2.6))
 LEGENDRE = ((0.5, 1.0, 0.0, 0.0), (0.1, -0.3, 0.7, -0.2))
+ANGLES = ((-1.5, 1.5), (0.5, 2.9))
+WEIGHTS = (1.0, 6.0, 8.0, 3.0, 2.0, 5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+WINDOWS = Terms.windows(((-4.0, 4.0), (1.0, 3.0)), core=3, bend=0.0)
+BENT = Terms.windows(((-4.0, 4.0), (1.0, 3.0)), core=2, bend=1.0)
 BLOCKS = {
     "gaussians": Terms.gaussians(CUTOFF, (0.0, 12.5), tuple(0.2 * k for k in range(11)), weight=0.25),
     "waves": Terms.waves(CUTOFF, (0.0, 1.0, 7.5)),
     "G4": Terms.pairs(CUTOFF, (0.01, 0.3), (0.0,), G45, shape=(1.0, 2.0, 0.5, 1.0)),
+    "shifted G4": replace(Terms.pairs(CUTOFF, (0.1,), (0.0, 1.5), G45, shape=(1.0, 2.0, 0.5, 1.0)), centers=(0,)),
+    "some G4": Terms.pairs(CUTOFF, (0.01, 0.3), (0.0,), G45, shape=(1.0, 2.0, 0.5, 1.0)).select((4, 2, 0)),
+    "weighted G4": replace(Terms.pairs(CUTOFF, (0.1,), (0.5,), G45, shape=(1.0, 2.0, 0.5, 1.0)), weights=WEIGHTS),
+    "weighted gaussians": replace(Terms.gaussians(CUTOFF, (1.0,), (1.0, 2.0)), weights=WEIGHTS),
+    "windows": WINDOWS,
+    "bent windows": replace(Terms.windows(((-3.0, 3.0), (0.5, 3.9)), core=2, bend=1.0), centers=(0,), neighbors=(0,)),
+    "arcs": Terms.arcs(WINDOWS, ANGLES, third=0.0),
+    "narrow arcs": replace(Terms.arcs(WINDOWS, ANGLES, third=1.0).select((2, 0, 1)), weights=WEIGHTS),
+    "arcs of two": replace(Terms.arcs(BENT, ANGLES, third=1.0), neighbors=(0, 0)),
     "G5": Terms.pairs(0.8 * CUTOFF, (0.1,), (0.0, 1.5), G45, shape=(1.0, 2.0, 0.5, 0.0)),
     "ANI": Terms.pairs(CUTOFF, (8.0,), (0.9, 1.7), ANI, shape=(0.95, 1.0, 0.0, 0.0)),
     "densities": Terms.densities(CUTOFF, (0.5, 2.0), (0.0, 1.2), LEGENDRE),
