@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.features.symmetry import SymmetryFunctions
@@ -176,29 +177,30 @@ class _Layout:
 
 @torch.no_grad()
 def _fold(features: SymmetryFunctions, members: Any, present: list[int]) -> _Folded:
-    species = [features.species[number] for number in present]
-    subset = SymmetryFunctions(species, features.blocks, features.cutoff_function)
-    columns = torch.tensor(_columns(features, present))
-    return _Folded(present, subset, [_network(members, number, columns) for number in present])
+    reach = present
+    if not any(features.columns(number, present) for number in present):
+        reach = list(range(len(features.species)))
+    columns = [features.columns(number, reach) for number in present]
+    width = max(len(features.columns(number, reach)) for number in reach)
+    networks = [
+        _network(members, number, torch.tensor(own, dtype=torch.long), width)
+        for number, own in zip(present, columns, strict=True)
+    ]
+    return _Folded(present, features.among(reach), networks)
 
 
-def _columns(features: SymmetryFunctions, present: list[int]) -> list[int]:
-    """Where the features of some elements stand among those of all."""
-    # One character for each element, so that no name of a pair can be read in two ways.
-    labels = [chr(0xE000 + number) for number in range(len(features.species))]
-    absent = set(labels) - {labels[number] for number in present}
-    names = [name for block in features.blocks for name in block.names(labels)]
-    return [column for column, name in enumerate(names) if absent.isdisjoint(name)]
-
-
-def _network(members: Any, element: int, columns: Tensor) -> _Network:
+def _network(members: Any, element: int, columns: Tensor, width: int) -> _Network:
+    """Of features that other elements have more of, what isn't there has the weight zero."""
+    rest = (0, width - len(columns))
     mean = torch.stack([member.mean[element] for member in members]).double().mean(dim=0)[columns]
     every = []
     for member in members:
         layers = [(layer.weight.double(), layer.bias.double()) for layer in member.networks.networks[element].layers]
         weight, bias = layers[0]
-        weight = weight / member.spread[element]
-        layers[0] = weight[:, columns], bias - weight @ member.mean[element].double() + weight[:, columns] @ mean
+        inputs = weight.shape[1]
+        weight = weight / member.spread[element][:inputs]
+        base = bias - weight @ member.mean[element][:inputs].double() + weight[:, columns] @ mean
+        layers[0] = pad(weight[:, columns], rest), base
         weight, bias = layers[-1]
         layers[-1] = member.scale / len(members) * weight, member.scale / len(members) * bias
         every.append(layers)
@@ -209,4 +211,4 @@ def _network(members: Any, element: int, columns: Tensor) -> _Network:
         transposes, biases = (torch.stack(part).to(dtype).contiguous() for part in zip(*layer, strict=True))
         made.append(_Layer(transposes.mT.contiguous().numpy(), transposes.numpy(), biases.numpy()))
     readout, zero = torch.stack([w for w, _ in last]), torch.cat([b for _, b in last]).sum()
-    return _Network(mean.to(dtype), made, readout.to(dtype), zero.to(dtype))
+    return _Network(pad(mean, rest).to(dtype), made, readout.to(dtype), zero.to(dtype))

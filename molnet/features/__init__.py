@@ -1,7 +1,16 @@
 """Invariant featurizers: internal coordinates and atom-centred symmetry functions."""
 
 from molnet.features.angular import G4, G5, AniAngular
-from molnet.features.cutoffs import CosineCutoff, CutoffFunction, PolynomialCutoff, TanhCutoff
+from molnet.features.choice import Block, Only, Weighted
+from molnet.features.cutoffs import (
+    CosineCutoff,
+    CutoffFunction,
+    ExponentialCutoff,
+    HardCutoff,
+    PolynomialCutoff,
+    TanhCutoff,
+    UnitTanhCutoff,
+)
 from molnet.features.geometry import (
     BondAngles,
     BondLengths,
@@ -12,7 +21,8 @@ from molnet.features.geometry import (
 )
 from molnet.features.radial import G1, G2, G3, AniRadial
 from molnet.features.statistics import FeatureStatistics, feature_statistics
-from molnet.features.symmetry import Block, SymmetryFunctions
+from molnet.features.symmetry import SymmetryFunctions
+from molnet.features.windows import WindowNarrow, WindowRadial, WindowWide
 from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
 __all__ = [
@@ -30,12 +40,20 @@ __all__ = [
     "CutoffFunction",
     "DihedralAngles",
     "DihedralCosSin",
+    "ExponentialCutoff",
     "FeatureStatistics",
+    "HardCutoff",
     "Joined",
+    "Only",
     "PairDistances",
     "PolynomialCutoff",
     "SymmetryFunctions",
     "TanhCutoff",
+    "UnitTanhCutoff",
+    "Weighted",
+    "WindowNarrow",
+    "WindowRadial",
+    "WindowWide",
     "angles",
     "dihedral_cos_sin",
     "dihedrals",

@@ -17,24 +17,26 @@ from molnet.kernels import Terms
 
 @dataclass(frozen=True)
 class G4:
-    """G4 = 2^(1−ζ) Σ_{j<k} (1 + λ cos θ)^ζ exp[−η (r_ij² + r_ik² + r_jk²)] f_c(r_ij) f_c(r_ik) f_c(r_jk).
+    """G4 = 2^(1−ζ) Σ_{j<k} (1 + λ cos θ)^ζ ρ(r_ij) ρ(r_ik) ρ(r_jk) with ρ(r) = exp[−η (r − r_s)²] f_c(r).
 
-    For all combinations of η (1/Å²), λ (±1) and ζ.
-    Source: Behler, J. Chem. Phys. 134, 074106 (2011).
+    For all combinations of η (1/Å²), r_s (Å), λ (±1) and ζ.
+    Source: Behler, J. Chem. Phys. 134, 074106 (2011), where r_s = 0.
     """
 
     cutoff: float
     eta: Sequence[float]
     lambdas: Sequence[float]
     zeta: Sequence[float]
+    shift: Sequence[float] = (0.0,)
 
     def terms(self) -> Terms:
         angular = [(factor, 0.0, power) for factor, power in product(self.lambdas, self.zeta)]
-        # r_ij² + r_ik² = 2 [(r_ij + r_ik)/2]² + (r_ij − r_ik)²/2.
-        return Terms.pairs(self.cutoff, self.eta, (0.0,), angular, shape=(1.0, 2.0, 0.5, 1.0))
+        # (r_ij − r_s)² + (r_ik − r_s)² = 2 [(r_ij + r_ik)/2 − r_s]² + (r_ij − r_ik)²/2.
+        return Terms.pairs(self.cutoff, self.eta, self.shift, angular, shape=(1.0, 2.0, 0.5, 1.0))
 
     def names(self, elements: list[str]) -> list[str]:
-        return _names(self, elements, eta=self.eta, lambda_=self.lambdas, zeta=self.zeta)
+        shift = {"shift": self.shift} if any(self.shift) else {}
+        return _names(self, elements, eta=self.eta, **shift, lambda_=self.lambdas, zeta=self.zeta)
 
 
 @dataclass(frozen=True)

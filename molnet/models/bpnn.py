@@ -25,7 +25,8 @@ class BPNN(Potential):
     """E_i = scale · MLP_Z[(G_i − mean_Z)/spread_Z] with the symmetry functions G_i of atom i and its element Z.
 
     Mean and spread of the features are those that `standardize` measures, for each element; scale is in eV. The widths
-    of the hidden layers are the same for all elements, or a sequence for each in the order of the features' species.
+    of the hidden layers are the same for all elements, or a sequence for each in the order of the features' species; there may
+    be an activation for each hidden layer.
 
     Raises ValueError for widths of more or fewer elements than there are.
     Source: Behler & Parrinello, Phys. Rev. Lett. 98, 146401 (2007).
@@ -39,16 +40,17 @@ class BPNN(Potential):
         features: SymmetryFunctions,
         *,
         hidden: Hidden = (32, 32),
-        activation: Activation = SiLU(),  # noqa: B008 - frozen
+        activation: Activation | Sequence[Activation] = SiLU(),  # noqa: B008 - frozen
         scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.features, self.activation, self.scale, self.seed = features, activation, scale, seed
         self.species, self.cutoff, self.hidden = features.species, features.cutoff, hidden
-        elements, inputs = len(self.species), len(features.names)
+        elements, inputs = len(self.species), max(features.counts)
         with seeded(seed):
-            widths = [[inputs, *layers, 1] for layers in _of_each(hidden, elements)]
+            each = zip(features.counts, _of_each(hidden, elements), strict=True)
+            widths = [[count, *layers, 1] for count, layers in each]
             self.networks = GroupedMLP(widths, activation=activation)
         self.register_buffer("mean", torch.zeros((elements, inputs), dtype=torch.float32))
         self.register_buffer("spread", torch.ones((elements, inputs), dtype=torch.float32))

@@ -15,13 +15,18 @@ __all__ = [
     "ELU",
     "Activation",
     "Arctan",
+    "Cosine",
+    "Decay",
+    "Gaussian",
     "Identity",
     "LeakyReLU",
     "Logistic",
     "ReLU",
+    "ReverseLogistic",
     "SiLU",
     "Softplus",
     "Softsign",
+    "Square",
     "Step",
     "Tanh",
 ]
@@ -139,3 +144,43 @@ class LeakyReLU(Activation):
 
     def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         return functional.leaky_relu(x, self.alpha)
+
+
+@dataclass(frozen=True)
+class Gaussian(Activation):
+    """exp(−x²/2)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.exp(-0.5 * x.square())
+
+
+@dataclass(frozen=True)
+class Cosine(Activation):
+    """cos x."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.cos(x)
+
+
+@dataclass(frozen=True)
+class ReverseLogistic(Activation):
+    """1 / (1 + e^x)."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.sigmoid(-x)
+
+
+@dataclass(frozen=True)
+class Decay(Activation):
+    """e^−x."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return torch.exp(-x)
+
+
+@dataclass(frozen=True)
+class Square(Activation):
+    """x²."""
+
+    def __call__(self, x: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        return x.square()

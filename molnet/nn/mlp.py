@@ -16,22 +16,26 @@ from molnet.nn.activations import Activation, SiLU
 class MLP(nn.Module):
     """Linear layers of the given widths, with the activation after all but the last, for rows of any batch shape.
 
-    `norm` makes a layer from a width, such as nn.LayerNorm or (for a batch of rows) nn.BatchNorm1d, and stands before
+    There may be an activation for each hidden layer. `norm` makes a layer from a width, such as nn.LayerNorm or (for a batch of rows) nn.BatchNorm1d, and stands before
     each activation; dropout stands after it. Weights are drawn from N(0, 1/inputs), biases start at zero. Raises
-    ValueError for fewer than two widths.
+    ValueError for fewer than two widths, and for another number of activations.
     """
 
     def __init__(
         self,
         widths: Sequence[int],
         *,
-        activation: Activation = SiLU(),  # noqa: B008 - frozen
+        activation: Activation | Sequence[Activation] = SiLU(),  # noqa: B008 - frozen
         norm: Callable[[int], nn.Module] | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if len(widths) < 2:
             raise ValueError(f"a network needs the widths of its input and output; found {list(widths)}.")
+        hidden = len(widths) - 2
+        self.activations = [activation] * hidden if isinstance(activation, Activation) else list(activation)
+        if len(self.activations) != hidden:
+            raise ValueError(f"{len(self.activations)} activations were given for {hidden} hidden layers; give each one.")
         self.activation, self.dropout = activation, dropout
         self.layers = nn.ModuleList(_linear(n, m) for n, m in pairwise(widths))
         self.norms = nn.ModuleList(norm(m) for m in widths[1:-1]) if norm else None
@@ -41,7 +45,7 @@ class MLP(nn.Module):
             x = layer(x)
             if self.norms is not None:
                 x = self.norms[number](x)
-            x = self.activation(x)
+            x = self.activations[number](x)
             if self.dropout:
                 x = functional.dropout(x, self.dropout, self.training)
         return self.layers[-1](x)
@@ -83,27 +87,28 @@ class ResidualMLP(nn.Module):
 class GroupedMLP(nn.Module):
     """Networks with their own weights and hidden widths: one for each group of rows.
 
-    Each row passes the network of its group and no other. Raises ValueError where the networks' outputs have
-    different widths.
+    Each row passes the network of its group and no other; a network with fewer inputs than others reads the first ones.
+    Raises ValueError where the networks' outputs have different widths.
     """
 
     def __init__(
         self,
         widths: Sequence[Sequence[int]],
         *,
-        activation: Activation = SiLU(),  # noqa: B008 - frozen
+        activation: Activation | Sequence[Activation] = SiLU(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(MLP(w, activation=activation) for w in widths)
+        self.inputs = [w[0] for w in widths]
         if len({w[-1] for w in widths}) != 1:
             raise ValueError(f"networks of one group need outputs of one width; found {[w[-1] for w in widths]}.")
 
     def forward(self, x: Float[Tensor, "rows inputs"], group: Int[Tensor, " rows"]) -> Float[Tensor, "rows outputs"]:
         order = group.argsort(stable=True)
         counts = torch.bincount(group, minlength=len(self.networks)).tolist()
-        slices = zip(self.networks, x.index_select(0, order).split(counts), strict=True)
+        slices = zip(self.networks, self.inputs, x.index_select(0, order).split(counts), strict=True)
         # Without any rows, the networks still give the shape.
-        found = [network(rows) for network, rows in slices if rows.shape[0] or not x.shape[0]]
+        found = [network(rows[:, :n]) for network, n, rows in slices if rows.shape[0] or not x.shape[0]]
         return torch.cat(found).index_select(0, order.argsort())
 
 
