@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from itertools import product
+from math import pi
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,23 @@ from molnet.checkpoint import load, save
 from molnet.data.convert import to_graph
 from molnet.data.topology import TERMS, paths
 from molnet.evaluation import evaluate
-from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
+from molnet.features import (
+    G2,
+    G4,
+    G5,
+    AniAngular,
+    AniRadial,
+    Only,
+    PolynomialCutoff,
+    SymmetryFunctions,
+    Weighted,
+    WindowNarrow,
+    WindowRadial,
+    WindowWide,
+)
 from molnet.graph import Graph, Properties, batch
 from molnet.models import BPNN, MPNN, ACENet, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
-from molnet.nn.activations import Softplus
+from molnet.nn.activations import Softplus, Tanh
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
 
@@ -72,6 +86,21 @@ def bpnn_triplets() -> BPNN:
     return BPNN(SymmetryFunctions(SPECIES, blocks), hidden=hidden, activation=Softplus(), scale=3.0)
 
 
+def bpnn_of_each_element() -> BPNN:
+    """Functions, cutoffs and activations of their own, weights of the elements, and windows."""
+    blocks = [
+        Only(G2(4.0, (1.0,), (1.0, 2.0)), 1, (6,), (1,)),
+        Only(G4(3.5, (0.1,), (1.0, -1.0), (1.0, 4.0), (0.5,)), 1, (1, 8), (3, 0)),
+        Only(G5(3.0, (0.1,), (1.0,), (2.0,)), 6, (6, 8)),
+        Weighted(G2(3.7, (0.5,), (0.0, 1.5))),
+        Only(WindowRadial(((-4.0, 4.0), (0.5, 3.0))), 8),
+        Only(WindowWide(((-3.8, 3.8),), ((-1.6, 1.6), (0.0, pi))), 6),
+        Weighted(WindowNarrow(((0.5, 3.5),), ((0.9, 2.4),), bend=1)),
+    ]
+    features = SymmetryFunctions(SPECIES, blocks, PolynomialCutoff(2, 0.2))
+    return BPNN(features, hidden=(8, 6), activation=(Tanh(), Softplus()), scale=3.0)
+
+
 def types(order: int) -> list[tuple[int, ...]]:
     """All the types of a term, each in one direction."""
     return [each for each in product(SPECIES, repeat=order) if each <= each[::-1]]
@@ -111,6 +140,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "ACENet": acenet,
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
+    "BPNN with functions of each element": bpnn_of_each_element,
     "HarmonicBonds": bonds,
     "HarmonicAngles": angles,
     "PeriodicDihedrals": dihedrals,

@@ -16,7 +16,7 @@ LAYERS = [
     {"units", "suggest", "files", "graph", "kernels", "nn"},
     {"data", "kept", "potential", "evaluation"},
     {"features", "priors", "models", "coarse"},
-    {"checkpoint", "upgrades"},
+    {"checkpoint", "upgrades", "foreign"},
     {"deploy"},
     {"train", "simulate", "analysis"},
     {"cli", "__main__"},
