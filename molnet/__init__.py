@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from molnet.data.splits import split
     from molnet.evaluation import evaluate
     from molnet.features import SymmetryFunctions
+    from molnet.foreign import read_ani, read_n2p2, write_n2p2
     from molnet.graph import Graph, Properties
     from molnet.models import BPNN, ACENet, PaiNN, SchNet
     from molnet.potential import Committee, Potential, Scaled, Sum
@@ -43,8 +44,11 @@ _HOME = {
     "inspect": "molnet.data.inspect",
     "load": "molnet.checkpoint",
     "read": "molnet.data.read",
+    "read_ani": "molnet.foreign",
+    "read_n2p2": "molnet.foreign",
     "save": "molnet.checkpoint",
     "split": "molnet.data.splits",
+    "write_n2p2": "molnet.foreign",
 }
 
 __all__ = sorted(_HOME)

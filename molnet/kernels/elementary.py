@@ -72,9 +72,10 @@ def polynomial(x: float, coefficients: tuple[float, ...]) -> float:
 
 @inlined
 def exp2(x: float) -> float:
-    """2^x for x ≤ 126, and zero below −126; NaN stays NaN."""
+    """2^x for x ≤ 126, and zero below −126, in double precision below −1022; NaN stays NaN."""
     real = type(x)
-    low = real(-126)
+    # The compiler knows which of these it is.
+    low = real(-126) if real(1e-300) == real(0) else real(-1022)
     inside = low if x < low else x
     n = np.floor(inside + real(0.5))
     value = times_power_of_two(polynomial(inside - n, EXP), n)

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 COSINE, TANH, UNIT_TANH, EXPONENTIAL, HARD = 0, -1, -2, -3, -4
 TANH_AT_ZERO = tanh(1.0) ** 3
-LEAST = 2**-7
+LEAST = 2**-10
 
 
 @inlined

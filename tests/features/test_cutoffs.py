@@ -3,15 +3,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from molnet.features import CosineCutoff, PolynomialCutoff, TanhCutoff
+from molnet.features import (
+    CosineCutoff,
+    ExponentialCutoff,
+    HardCutoff,
+    PolynomialCutoff,
+    TanhCutoff,
+    UnitTanhCutoff,
+)
 
 RC = 5.0
 SMOOTHNESS = [
     (CosineCutoff(), 1),
+    (CosineCutoff(0.4), 1),
     (TanhCutoff(), 2),
+    (UnitTanhCutoff(), 2),
     (PolynomialCutoff(1), 1),
     (PolynomialCutoff(), 2),
     (PolynomialCutoff(3), 3),
+    (PolynomialCutoff(2, 0.4), 2),
 ]
 
 
@@ -48,6 +58,18 @@ def test_values():
     torch.testing.assert_close(PolynomialCutoff(3)(RC * x, RC), 1 - 35 * x**4 + 84 * x**5 - 70 * x**6 + 20 * x**7)
     torch.testing.assert_close(CosineCutoff()(RC * x, RC), 0.5 * (1 + torch.cos(torch.pi * x)))
     torch.testing.assert_close(TanhCutoff()(RC * x, RC), torch.tanh(1 - x) ** 3)
+    torch.testing.assert_close(UnitTanhCutoff()(RC * x, RC), (torch.tanh(1 - x) / torch.tanh(torch.ones((), dtype=torch.float64))) ** 3)
+    inside = torch.exp(1 - 1 / (1 - x**2))
+    torch.testing.assert_close(ExponentialCutoff()(RC * x, RC), inside, rtol=1e-12, atol=1e-30)
+    torch.testing.assert_close(HardCutoff()(RC * x, RC), (x < 1).double())
+
+
+@pytest.mark.parametrize("kind", [CosineCutoff, ExponentialCutoff, lambda inner: PolynomialCutoff(3, inner)])
+def test_an_inner_cutoff_stretches_the_rest(kind):
+    x = torch.linspace(0, 1, 21, dtype=torch.float64)
+    values = kind(0.25)(RC * x, RC)
+    assert bool((values[x <= 0.25] == 1).all())
+    torch.testing.assert_close(values, kind(0.0)(RC * (x - 0.25).clamp(min=0) / 0.75, RC))
 
 
 def test_a_polynomial_without_a_continuous_derivative_is_refused():
