@@ -165,6 +165,28 @@ def evaluate(
     _command("evaluate").run(model, files, folder=folder, reading=reading)
 
 
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder with input.nn, scaling.data and weights of n2p2 or RuNNer.")],
+    model: Annotated[Path, typer.Argument(help="The model file to write.")],
+    length_unit: Annotated[str, typer.Option(help="Unit of length in the folder.")] = "Bohr",
+    energy_unit: Annotated[str, typer.Option(help="Unit of energy in the folder.")] = "Ha",
+) -> None:
+    """Make a model file of a network of n2p2 or RuNNer."""
+    _command("foreign").import_n2p2(folder, model, length_unit=length_unit, energy_unit=energy_unit)
+
+
+@app.command()
+def export(
+    model: ModelFile,
+    folder: Annotated[Path, typer.Argument(help="Where input.nn, scaling.data and weights are written.")],
+    length_unit: Annotated[str, typer.Option(help="Unit of length in the folder.")] = "Bohr",
+    energy_unit: Annotated[str, typer.Option(help="Unit of energy in the folder.")] = "Ha",
+) -> None:
+    """Write a Behler–Parrinello network as n2p2 reads it."""
+    _command("foreign").export_n2p2(model, folder, length_unit=length_unit, energy_unit=energy_unit)
+
+
 @app.command()
 def md(
     model: ModelFile,

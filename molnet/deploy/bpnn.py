@@ -65,7 +65,8 @@ class CompiledBPNN(CompiledTerm):
         super().__init__()
         first = members[0]
         self.species, self.cutoff = first.species, first.cutoff
-        self.features, self.activation = first.features, first.activation
+        activation: Any = first.activation
+        self.features, self.activation = first.features, activation
         self.members = nn.ModuleList(deepcopy(member).requires_grad_(False) for member in members)
         self._layout = Kept(self._lay_out)
         self._folded: _Folded | None = None

@@ -19,8 +19,8 @@ from molnet.potential import SpeciesIndex, names
 class SymmetryFunctions(nn.Module):
     """The features of each atom, block by block: sums over neighbours and pairs of neighbours, by element.
 
-    Atoms without neighbours have zeros. Elements stand in the order of `species`. With `Only` among the blocks, atoms of
-    each element have their own functions: `counts` of them, at the beginning of a row that ends with zeros. Without
+    Atoms without neighbours have zeros. Elements stand in the order of `species`. With `Only` among the blocks, atoms
+    of each element have their own functions: `counts` of them, at the beginning of a row that ends with zeros. Without
     dimension.
     """
 
@@ -72,7 +72,8 @@ class SymmetryFunctions(nn.Module):
 
         Elements are places in `species`.
         """
-        at, kept = 0, []
+        at = 0
+        kept: list[int] = []
         for terms in self._blocks:
             if not _has(terms, element):
                 continue

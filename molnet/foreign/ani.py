@@ -73,8 +73,11 @@ def read_ani_parameters(path: str | Path) -> SymmetryFunctions:
     for name in ("Rcr", "Rca", "EtaR", "Zeta", "EtaA"):
         if len(numbers(name)) != 1:
             found[name].refuse(f"has {len(numbers(name))} numbers; expected one.")
-    radial = AniRadial(*numbers("Rcr"), *numbers("EtaR"), numbers("ShfR"))
-    angular = AniAngular(*numbers("Rca"), *numbers("EtaA"), *numbers("Zeta"), numbers("ShfA"), numbers("ShfZ"))
+    radial_cutoff, angular_cutoff, radial_eta, angular_eta, zeta = (
+        numbers(name)[0] for name in ("Rcr", "Rca", "EtaR", "EtaA", "Zeta")
+    )
+    radial = AniRadial(radial_cutoff, radial_eta, numbers("ShfR"))
+    angular = AniAngular(angular_cutoff, angular_eta, zeta, numbers("ShfA"), numbers("ShfZ"))
     species = [found["Atyp"].element(place) for place in range(1, len(found["Atyp"].words))]
     return SymmetryFunctions(species, (radial, angular), CosineCutoff())
 
@@ -82,14 +85,15 @@ def read_ani_parameters(path: str | Path) -> SymmetryFunctions:
 def _layers(path: Path, z: int, inputs: int) -> Layers:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
-    symbol, found = chemical_symbols[z], []
+    symbol = chemical_symbols[z]
+    found: Layers = []
     with np.load(path) as file:
         while f"{symbol}_l{len(found) + 1}_w" in file:
             name = f"{symbol}_l{len(found) + 1}"
             weight, bias = file[f"{name}_w"], file[f"{name}_b"].ravel()
             if weight.shape != (len(bias), inputs):
                 raise ForeignFileError(
-                    f"{name}_w in {path} has the shape {weight.shape}; expected {(len(bias), inputs)}, outputs and inputs."
+                    f"{name}_w in {path} has the shape {weight.shape}; expected {(len(bias), inputs)}, outputs first."
                 )
             found.append((weight, bias))
             inputs = len(bias)

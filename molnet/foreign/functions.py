@@ -61,7 +61,7 @@ CUTOFFS: list[Callable[[float], CutoffFunction]] = [
     lambda inner: TanhCutoff(),
     lambda inner: UnitTanhCutoff(),
     ExponentialCutoff,
-    *(lambda inner, n=n: PolynomialCutoff(n, inner) for n in range(1, 5)),  # type: ignore[misc]
+    *(lambda inner, n=n: PolynomialCutoff(n, inner) for n in range(1, 5)),
 ]
 """The cutoff functions by n2p2's numbers."""
 
@@ -164,7 +164,7 @@ def _windows(group: Sequence[Function], length: float) -> Block:
         chosen = [ranges.index((f.numbers["lower"], f.numbers["cutoff"])) for f in group]
         return _only(WindowRadial(distances, window, bend), first, chosen)
     angles = list(dict.fromkeys((f.numbers["left"], f.numbers["right"]) for f in group))
-    every = {(*a, *b): k for k, (a, b) in enumerate(product(ranges, angles))}
+    every: dict[tuple[float, ...], int] = {(*a, *b): k for k, (a, b) in enumerate(product(ranges, angles))}
     arcs = [(radians(a), radians(b)) for a, b in angles]
     kind = WindowNarrow if first.kind in (21, 24) else WindowWide
     chosen = [every[tuple(f.numbers[name] for name in _ARC)] for f in group]
@@ -230,7 +230,9 @@ def _combinations(block: Any, length: float) -> tuple[int, str, list[dict[str, f
         kind = 21 if isinstance(block, WindowNarrow) else 22
         return kind, subtype, [{**a, **b} for a, b in product(ranges, arcs)]
     if not isinstance(block, G1 | G2 | G4 | G5):
-        raise TypeError(f"n2p2 has no counterpart of {type(block).__name__}; it has those of G1, G2, G4, G5 and windows.")
+        raise TypeError(
+            f"n2p2 has no counterpart of {type(block).__name__}; it has those of G1, G2, G4, G5 and windows."
+        )
     if isinstance(block, G1):
         return 2, "", [{"eta": 0.0, "shift": 0.0, "cutoff": distance(block.cutoff)}]
     radial = [

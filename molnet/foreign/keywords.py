@@ -11,16 +11,16 @@ from molnet.foreign.lines import ForeignFileError, Line, lines
 MANY = {"symfunction_short", "atom_energy", "element_nodes_short"}
 """May stand there more than once."""
 
-MODEL = MANY | set(
-    """number_of_elements elements cutoff_type scale_symmetry_functions scale_symmetry_functions_sigma
+_MODEL = """
+    number_of_elements elements cutoff_type scale_symmetry_functions scale_symmetry_functions_sigma
     center_symmetry_functions scale_min_short scale_max_short global_hidden_layers_short global_nodes_short
     global_activation_short normalize_nodes mean_energy conv_energy conv_length nnp_type nn_type nnp_gen
-    nnp_generation""".split()
-)
+    nnp_generation"""
+MODEL = MANY | set(_MODEL.split())
 """What a network is made of."""
 
-TRAINING = set(
-    """random_seed random_number_type test_fraction epochs use_short_forces use_short_nn rmse_threshold
+_TRAINING = """
+    random_seed random_number_type test_fraction epochs use_short_forces use_short_nn rmse_threshold
     rmse_threshold_energy rmse_threshold_force rmse_threshold_trials rmse_threshold_trials_energy
     rmse_threshold_trials_force short_energy_error_threshold short_force_error_threshold energy_fraction
     force_fraction short_energy_fraction short_force_fraction use_old_weights_short use_old_scaling weights_min
@@ -33,8 +33,8 @@ TRAINING = set(
     kalman_nue_short memorize_symfunc_results force_weight normalize_data_set force_energy_ratio debug_mode
     runner_mode points_in_memory mix_all_points optmode_short_energy optmode_short_force force_update_scaling
     short_energy_group short_force_group energy_threshold force_threshold bond_threshold fitting_unit
-    calculate_forces calculate_stress detailed_timing remove_atom_energies print_mad energy_cutoff""".split()
-)
+    calculate_forces calculate_stress detailed_timing remove_atom_energies print_mad energy_cutoff"""
+TRAINING = set(_TRAINING.split())
 """Says how the network was trained, or how a program runs: nothing of it belongs to the network."""
 
 NEEDED = (

@@ -19,7 +19,7 @@ from ase.data import chemical_symbols
 from jaxtyping import Float64
 from numpy import ndarray
 
-from molnet.features import SymmetryFunctions
+from molnet.features import CutoffFunction, SymmetryFunctions
 from molnet.foreign.functions import CUTOFFS, Function, blocks_of, read_function
 from molnet.foreign.keywords import Keywords
 from molnet.foreign.lines import ForeignFileError, lines
@@ -55,9 +55,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-def read_n2p2(
-    folder: str | Path, *, length_unit: str | float = "Bohr", energy_unit: str | float = "Ha"
-) -> Potential:
+def read_n2p2(folder: str | Path, *, length_unit: str | float = "Bohr", energy_unit: str | float = "Ha") -> Potential:
     """The network in a folder as `AtomEnergies` + `BPNN` in double precision.
 
     Units are names, or how many Å and eV they are.
@@ -117,7 +115,7 @@ def _functions(keywords: Keywords, elements: Sequence[int]) -> dict[int, list[Fu
     return mine
 
 
-def _cutoff_function(keywords: Keywords):  # noqa: ANN202
+def _cutoff_function(keywords: Keywords) -> CutoffFunction:
     line = keywords.one("cutoff_type")
     number, inner = line.whole(1), line.real(2) if len(line.words) > 2 else 0.0
     if not 0 <= number < len(CUTOFFS) or not 0 <= inner < 1:

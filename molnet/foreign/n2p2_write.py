@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from ase.data import chemical_symbols
 from torch import Tensor
 
 from molnet.files import atomic_write
-from molnet.foreign.functions import CUTOFFS, NEIGHBORS, WORDS, Function, functions_of
+from molnet.foreign.functions import CUTOFFS, WORDS, Function, functions_of
 from molnet.foreign.lines import written
 from molnet.foreign.n2p2 import ACTIVATIONS, units
 from molnet.models import BPNN
@@ -34,7 +34,7 @@ def write_n2p2(
     length, energy = units(length_unit, energy_unit)
     elements = sorted(network.species)
     functions = {z: functions_of(network.features, z, length) for z in elements}
-    order = {z: sorted(range(len(own)), key=lambda k, own=own: own[k].place) for z, own in functions.items()}
+    order = {z: [k for k, _ in sorted(enumerate(own), key=_place)] for z, own in functions.items()}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     settings = [*_general(network, energies, energy), *_lines(functions, order)]
@@ -43,6 +43,10 @@ def write_n2p2(
     for z in elements:
         atomic_write(folder / f"weights.{z:03d}.data", _text(_weights(network, z, order[z])))
     return folder
+
+
+def _place(numbered: tuple[int, Function]) -> tuple[Any, ...]:
+    return numbered[1].place
 
 
 def _parts(model: Potential) -> tuple[BPNN, dict[int, float]]:
@@ -64,7 +68,9 @@ def _general(network: BPNN, energies: dict[int, float], energy: float) -> list[s
     hidden = [[layer.out_features for layer in _layers(network, z)[:-1]] for z in elements]
     depth = len(hidden[0])
     if any(len(widths) != depth for widths in hidden) or not depth:
-        raise TypeError(f"the elements' networks have hidden layers of {hidden} nodes; n2p2 has as many for each, not 0.")
+        raise TypeError(
+            f"the elements' networks have hidden layers of {hidden} nodes; n2p2 has as many for each, not 0."
+        )
     activations = network.activation if not isinstance(network.activation, Activation) else [network.activation] * depth
     letters = [_letter(activation) for activation in activations]
     own = [
@@ -117,7 +123,6 @@ def _line(function: Function) -> str:
     if function.kind in (3, 9) and not function.numbers["shift"]:
         del numbers[-1]
     neighbors = [chemical_symbols[z] for z in function.neighbors]
-    assert len(neighbors) == NEIGHBORS[function.kind]
     words = ["symfunction_short", chemical_symbols[function.center], str(function.kind), *neighbors, *numbers]
     return " ".join([*words, function.subtype]).strip()
 
@@ -135,13 +140,15 @@ def _scaling(network: BPNN, elements: Sequence[int], order: dict[int, list[int]]
     return ["# element, function, least, largest, mean, sigma", *rows]
 
 
-def _layers(network: BPNN, z: int) -> list:
-    return list(network.networks.networks[network.species.index(z)].layers)  # type: ignore[arg-type]
+def _layers(network: BPNN, z: int) -> list[Any]:
+    # Any, as torch's containers don't say what they hold.
+    own: Any = network.networks.networks[network.species.index(z)]
+    return list(own.layers)
 
 
 def _weights(network: BPNN, z: int, order: Sequence[int]) -> list[str]:
     """Weights (a) from layer and node to layer and node, and biases (b) of layer and node."""
-    rows = []
+    rows: list[tuple[float, str, tuple[int, ...]]] = []
     for number, layer in enumerate(_layers(network, z)):
         matrix: Tensor = layer.weight.detach().double()
         matrix = matrix[:, list(order)] if number == 0 else matrix

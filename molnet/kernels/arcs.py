@@ -41,12 +41,11 @@ def window(
     table: Array, inverse: float, center: float, s: Array, source: int, p: Array, places: tuple[int, int, int], n: int
 ) -> None:
     """f and its derivative of n numbers in s from `source` on, in p; places are those of x, f and f′."""
-    real, (x_at, value, slope) = p.dtype.type, places
-    one = real(1)
+    one, (x_at, _, slope) = p.dtype.type(1), places
     for k in range(n):
         x = inverse * abs(s[source + k] - center)
         p[x_at + k] = one if x > one else x
-    envelope((int(table[CORE]), real(0)), p, places, n, one)
+    envelope((int(table[CORE]), one - one), p, places, n, one)
     for k in range(n):
         p[slope + k] *= -inverse if s[source + k] < center else inverse
 

@@ -32,14 +32,14 @@ def bounded(r: float, start: float, inverse: float) -> float:
 
 @part
 def envelope(shape: tuple[int, float], s: Array, places: tuple[int, int, int], count: int, cutoff: float) -> None:
-    """f_c(r) and f_c′(r) of `count` distances, whose kind and α are given; `places` says where r, f_c and f_c′ begin."""
+    """f_c(r) and f_c′(r) of `count` distances, whose kind and α are given; `places` are those of r, f_c and f_c′."""
     r, f, slope = places
     number, inner = shape
     real = s.dtype.type
     start, inverse = real(inner * cutoff), real(1 / (cutoff - inner * cutoff))
     if number == COSINE:
         _cosine(s, r, f, slope, count, start, inverse)
-    elif number == TANH or number == UNIT_TANH:
+    elif number in (TANH, UNIT_TANH):
         _tanh(s, r, f, slope, count, real(1 / cutoff), real(1 / TANH_AT_ZERO if number == UNIT_TANH else 1.0))
     elif number == EXPONENTIAL:
         _exponential(s, r, f, slope, count, start, inverse)

@@ -23,7 +23,8 @@ COLUMNS = 14
 def index(pairs: Array, elements: Array, n_elements: int, out: Array, sources: int = SOURCES) -> int:
     """The edges, sorted by center and element of the neighbour, after where those of each center and element start.
 
-    Last stand the elements of the atoms. Returns the first edge that names no atom or none of a known element, or that isn't sorted by center, or −1.
+    Last stand the elements of the atoms. Returns the first edge that names no atom or none of a known element, or that
+    isn't sorted by center, or −1.
     """
     n_atoms, n_edges = elements.shape[0], pairs.shape[1]
     rows = n_atoms * n_elements

@@ -136,12 +136,11 @@ class Terms:
         columns = [[*column, *[0.0] * missing] for column in zip(*self.radial, strict=True)]
         columns += [list(column) for column in zip(*self.angular, strict=True)]
         values = [number for column in columns for number in column]
-        parts = [list(starts), list(self.weights), self._places()]
-        at = list(accumulate([BLOCK_HEADER + len(values), *map(len, parts)]))
+        parts: list[list[float]] = [list(starts), list(self.weights), list(self._places())]
+        at = list(accumulate([BLOCK_HEADER + len(values), *(len(part) for part in parts)]))
         where = [begin if part else 0 for begin, part in zip(at, parts, strict=False)]
         counts, elements = (len(self.radial), len(self.angular)), (*self.neighbors, -1, -1)[:2]
-        shape, (number, inner) = self.shape, envelope
-        head = [self.kind, at[-1], self.cutoff, *counts, *shape, *where, *elements, number, inner]
+        head = [self.kind, at[-1], self.cutoff, *counts, *self.shape, *where, *elements, *envelope]
         return [*head, *values, *parts[0], *parts[1], *parts[2]]
 
     def _places(self) -> list[int]:
@@ -192,7 +191,7 @@ def decoded(numbers: Tensor) -> tuple[list[Terms], Envelope, int]:
 
 
 def _block(values: list[float], n_elements: int) -> Terms:
-    kind, _, cutoff, n_radial, n_angular, *shape = values[:STARTS]
+    kind, _, cutoff, n_radial, n_angular, q, c, d, e = values[:STARTS]
     starts, weights, chosen = (int(values[k]) for k in (STARTS, WEIGHTS, CHOSEN))
     n, m = int(n_radial), int(n_angular)
     rest = values[BLOCK_HEADER:starts]
@@ -208,7 +207,7 @@ def _block(values: list[float], n_elements: int) -> Terms:
         cutoff,
         tuple(radial),
         tuple(angular),
-        tuple(shape),
+        (q, c, d, e),
         chosen=tuple(pair for _, pair in pairs),
         centers=tuple(has) if len(has) < n_elements else (),
         neighbors=tuple(int(values[k]) for k in (FIRST, SECOND) if values[k] >= 0),

@@ -4,7 +4,8 @@ Pairs of one pair of elements are laid out in columns of CHUNK numbers, and comp
 
     Σ_jk F R_t A_a      R_t = w_t exp{−η_t [c (m − s_t)² + D]}      A_a = 2 z_a^ζ      z_a = ½ + ½ (a x + b √(1 − x²))
 
-with D = d (r_j − r_k)² + e r_jk² and x = q cos θ; where e and s_t aren't zero, e s_t (s_t − 2 r_jk) belongs to D, too. With the derivatives G_ta of the energy with respect to these sums,
+with D = d (r_j − r_k)² + e r_jk² and x = q cos θ; where e and s_t aren't zero, e s_t (s_t − 2 r_jk) belongs to D, too.
+With the derivatives G_ta of the energy with respect to these sums,
 
     h_a = Σ_t G_ta R_t      H = Σ_a A_a h_a      ∂x = F Σ_a A_a′ h_a      ∂F = H      ∂m = F Σ_ta G_ta A_a R_t′,
 
@@ -46,7 +47,8 @@ Array = NDArray[Any]
 CHUNK = 256
 
 # Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; Q is for
-# what is between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Two for each angular term follow, and one for each radial term.
+# what is between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Two for each angular term follow, and one for
+# each radial term.
 M, D, X, FF, FFF, R3, F3, SLOPE3, H, HM, HD, HX, Q, MT, DT, XT, FT, HS = (CHUNK * k for k in range(18))
 ANGULAR = 18 * CHUNK
 

@@ -25,8 +25,8 @@ class BPNN(Potential):
     """E_i = scale · MLP_Z[(G_i − mean_Z)/spread_Z] with the symmetry functions G_i of atom i and its element Z.
 
     Mean and spread of the features are those that `standardize` measures, for each element; scale is in eV. The widths
-    of the hidden layers are the same for all elements, or a sequence for each in the order of the features' species; there may
-    be an activation for each hidden layer.
+    of the hidden layers are the same for all elements, or a sequence for each in the order of the features' species;
+    there may be an activation for each hidden layer.
 
     Raises ValueError for widths of more or fewer elements than there are.
     Source: Behler & Parrinello, Phys. Rev. Lett. 98, 146401 (2007).

@@ -16,9 +16,10 @@ from molnet.nn.activations import Activation, SiLU
 class MLP(nn.Module):
     """Linear layers of the given widths, with the activation after all but the last, for rows of any batch shape.
 
-    There may be an activation for each hidden layer. `norm` makes a layer from a width, such as nn.LayerNorm or (for a batch of rows) nn.BatchNorm1d, and stands before
-    each activation; dropout stands after it. Weights are drawn from N(0, 1/inputs), biases start at zero. Raises
-    ValueError for fewer than two widths, and for another number of activations.
+    There may be an activation for each hidden layer. `norm` makes a layer from a width, such as nn.LayerNorm or (for a
+    batch of rows) nn.BatchNorm1d, and stands before each activation; dropout stands after it. Weights are drawn from
+    N(0, 1/inputs), biases start at zero. Raises ValueError for fewer than two widths, and for another number of
+    activations.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class MLP(nn.Module):
         hidden = len(widths) - 2
         self.activations = [activation] * hidden if isinstance(activation, Activation) else list(activation)
         if len(self.activations) != hidden:
-            raise ValueError(f"{len(self.activations)} activations were given for {hidden} hidden layers; give each one.")
+            raise ValueError(
+                f"{len(self.activations)} activations were given for {hidden} hidden layers; give each one."
+            )
         self.activation, self.dropout = activation, dropout
         self.layers = nn.ModuleList(_linear(n, m) for n, m in pairwise(widths))
         self.norms = nn.ModuleList(norm(m) for m in widths[1:-1]) if norm else None

@@ -69,7 +69,9 @@ def test_some_sums_are_those_of_all(block: Block) -> None:
 
 
 def test_each_element_has_names_of_its_own() -> None:
-    features = SymmetryFunctions((8, 1), [Only(RADIAL, 8, (1,), (3, 0)), Only(DENSE, 1, (1, 8), (1,)), Weighted(RADIAL)])
+    features = SymmetryFunctions(
+        (8, 1), [Only(RADIAL, 8, (1,), (3, 0)), Only(DENSE, 1, (1, 8), (1,)), Weighted(RADIAL)]
+    )
     assert features.counts == (6, 5)
     assert features.names_of(8)[:2] == ["G2(H, eta=2, shift=1.5)", "G2(H, eta=0.5, shift=0)"]
     assert features.names_of(1)[0].startswith("G5(HO,") and features.names_of(1)[1].startswith("Weighted G2(*")
@@ -77,7 +79,9 @@ def test_each_element_has_names_of_its_own() -> None:
 
 
 def test_columns_of_the_elements_that_are_present() -> None:
-    features = SymmetryFunctions(SPECIES, [RADIAL, Only(DENSE, 1, (6, 8)), Only(RADIAL, 1, (1,), (0,)), Weighted(DENSE)])
+    features = SymmetryFunctions(
+        SPECIES, [RADIAL, Only(DENSE, 1, (6, 8)), Only(RADIAL, 1, (1,), (0,)), Weighted(DENSE)]
+    )
     graph = to_graph(molecule("H2O"), 4.0)
     some = features.among([0, 1])
     assert some.species == (8, 1)
@@ -93,7 +97,9 @@ def core(block, x: float) -> float:
         return 0.0
     x = x * (2 - x) if block.bend else x
     forms = {1: 1 - 3 * x**2 + 2 * x**3, 3: 1 - 35 * x**4 + 84 * x**5 - 70 * x**6 + 20 * x**7}
-    return np.exp(1 - 1 / (1 - x**2)) if isinstance(block.window, ExponentialCutoff) else forms[block.window.derivatives]
+    return (
+        np.exp(1 - 1 / (1 - x**2)) if isinstance(block.window, ExponentialCutoff) else forms[block.window.derivatives]
+    )
 
 
 @pytest.mark.parametrize("block", WINDOWS, ids=lambda block: type(block).__name__)

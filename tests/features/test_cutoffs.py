@@ -58,7 +58,9 @@ def test_values():
     torch.testing.assert_close(PolynomialCutoff(3)(RC * x, RC), 1 - 35 * x**4 + 84 * x**5 - 70 * x**6 + 20 * x**7)
     torch.testing.assert_close(CosineCutoff()(RC * x, RC), 0.5 * (1 + torch.cos(torch.pi * x)))
     torch.testing.assert_close(TanhCutoff()(RC * x, RC), torch.tanh(1 - x) ** 3)
-    torch.testing.assert_close(UnitTanhCutoff()(RC * x, RC), (torch.tanh(1 - x) / torch.tanh(torch.ones((), dtype=torch.float64))) ** 3)
+    torch.testing.assert_close(
+        UnitTanhCutoff()(RC * x, RC), (torch.tanh(1 - x) / torch.tanh(torch.ones((), dtype=torch.float64))) ** 3
+    )
     inside = torch.exp(1 - 1 / (1 - x**2))
     torch.testing.assert_close(ExponentialCutoff()(RC * x, RC), inside, rtol=1e-12, atol=1e-30)
     torch.testing.assert_close(HardCutoff()(RC * x, RC), (x < 1).double())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import tarfile
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import ase.io
@@ -63,7 +64,7 @@ def small(folder: Path, text: str = INPUT) -> Path:
     ]
     (folder / "scaling.data").write_text("# header\n" + "\n".join(rows) + "\n")
     for z, widths in WIDTHS.items():
-        letters = "".join("a" * a * b + "b" * b for a, b in zip(widths, widths[1:], strict=False))
+        letters = "".join("a" * a * b + "b" * b for a, b in pairwise(widths))
         weights = [f"{rng.normal()!r} {letter} {k}" for k, letter in enumerate(letters, 1)]
         (folder / f"weights.{z:03d}.data").write_text("\n".join(weights) + "\n")
     return folder

@@ -172,7 +172,9 @@ def test_the_scaling_of_another_network_is_refused(tmp_path: Path) -> None:
     path = folders.small(tmp_path) / "scaling.data"
     rows = path.read_text().splitlines(keepends=True)
     path.write_text("".join(rows[:7] + rows[8:]))
-    with pytest.raises(ForeignFileError, match=r"line 8 of .*scaling.data is of function 1 of element 2; expected .* 7 "):
+    with pytest.raises(
+        ForeignFileError, match=r"line 8 of .*scaling.data is of function 1 of element 2; expected .* 7 "
+    ):
         read_n2p2(tmp_path)
     path.write_text("".join(rows[:-1]))
     with pytest.raises(ForeignFileError, match=r"line 14 of .* ends the scaling of 13 functions, and input.nn has 14"):
@@ -186,7 +188,9 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ForeignFileError, match=r"line 44 of .* ends 44 weights .* network 7-4-2-1 of O has 45"):
         read_n2p2(tmp_path)
     path.write_text("".join(rows[1:]))
-    with pytest.raises(ForeignFileError, match=r"line 28 of .*weights.008.data has a bias where the network 7-4-2-1 of O"):
+    with pytest.raises(
+        ForeignFileError, match=r"line 28 of .*weights.008.data has a bias where the network 7-4-2-1 of O"
+    ):
         read_n2p2(tmp_path)
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"there is no file .*weights.008.data"):
@@ -200,7 +204,10 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         (BPNN(SymmetryFunctions([1], [Weighted(AniRadial(4.0, 1.0, (1.0,)))])), "no counterpart of AniRadial"),
         (BPNN(SymmetryFunctions.default([1], 4.0), activation=SiLU()), "no activation SiLU"),
         (
-            BPNN(SymmetryFunctions([1], SymmetryFunctions.default([1], 4.0).blocks, PolynomialCutoff(5)), activation=Tanh()),
+            BPNN(
+                SymmetryFunctions([1], SymmetryFunctions.default([1], 4.0).blocks, PolynomialCutoff(5)),
+                activation=Tanh(),
+            ),
             "no cutoff function PolynomialCutoff",
         ),
         (BPNN(SymmetryFunctions.default([1, 8], 4.0), hidden=[(3,), (3, 3)], activation=Tanh()), "as many for each"),
