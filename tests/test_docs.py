@@ -69,6 +69,13 @@ def test_the_ten_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert (tmp_path / "runs" / "ethanol" / "log.csv").exists()
 
 
+def test_the_example_of_n2p2_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = taught("n2p2.md")
+    first, second = names["model"].state_dict(), names["again"].state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch.func.jvp's own
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "nn").glob("*.md")), ids=lambda page: page.stem)
 def test_the_examples_of_networks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
