@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from molnet.kernels.compiled import inlined, part
 from molnet.kernels.envelopes import envelope
+from molnet.kernels.groups import combinations, firsts, group, place_of, seconds
 from molnet.kernels.near import GR, RD, TX, TY, TZ, UX, UY, UZ, WX, WY, WZ, F, R
 from molnet.kernels.shells import count_of, padded
 from molnet.kernels.terms import BEND, BLOCK_HEADER, CORE, N_ANGULAR, N_RADIAL, THIRD_SCALE
-from molnet.kernels.triplets import combinations, firsts, group, place_of, seconds
 
 Array = NDArray[Any]
 

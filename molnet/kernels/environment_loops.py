@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from molnet.kernels.arcs import arc_gradients, arc_sums, arc_tangents
 from molnet.kernels.compiled import SOURCES, compiled, inlined, part
 from molnet.kernels.envelopes import envelope
+from molnet.kernels.groups import combinations
 from molnet.kernels.harmonic_sums import harmonic_gradients, harmonic_sums, harmonic_tangents
 from molnet.kernels.near import GR, SLOPE, F, R, columns, gather, gather_tangents, scatter
 from molnet.kernels.shells import shell_gradients, shell_sums, shell_tangents
 from molnet.kernels.terms import ARCS, CUTOFF, DENSITIES, FIRST, HEADER, KIND, LENGTH, PAIRS, STARTS, WEIGHTS, WINDOWS
-from molnet.kernels.triplets import combinations, cutoff_function, pair_gradients, pair_sums, pair_tangents, scratch
+from molnet.kernels.triplets import cutoff_function, pair_gradients, pair_sums, pair_tangents, scratch
 
 Array = NDArray[Any]
 Arrays = tuple[Array, ...]

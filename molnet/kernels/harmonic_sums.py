@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molnet.kernels.compiled import inlined, part
+from molnet.kernels.groups import combinations, firsts, group, place_of, seconds
 from molnet.kernels.near import GR, RD, SLOPE, TX, TY, TZ, UX, UY, UZ, WX, WY, WZ, F, R
 from molnet.kernels.shells import count_of, gaussians, padded
 from molnet.kernels.terms import BLOCK_HEADER, N_ANGULAR, N_RADIAL
-from molnet.kernels.triplets import combinations, firsts, group, place_of, seconds
 
 Array = NDArray[Any]
 

@@ -23,22 +23,20 @@ from numpy.typing import NDArray
 from molnet.kernels.compiled import inlined, part
 from molnet.kernels.elementary import LOG2E, exp2, log2
 from molnet.kernels.envelopes import envelope
+from molnet.kernels.groups import combinations, firsts, group, place_of, seconds
 from molnet.kernels.near import GR, RD, SLOPE, TX, TY, TZ, UX, UY, UZ, WX, WY, WZ, F, R
 from molnet.kernels.shells import count_of, padded
 from molnet.kernels.terms import (
     BLOCK_HEADER,
-    CHOSEN,
     COSINE_SCALE,
     CUTOFF,
     DIFFERENCE_SCALE,
     ENVELOPE,
-    FIRST,
     INNER,
     MEAN_SCALE,
     N_ANGULAR,
     N_RADIAL,
     PAIRS,
-    SECOND,
     THIRD_SCALE,
 )
 
@@ -110,13 +108,6 @@ def lay_out(
 @inlined
 def cutoff_function(table: Array) -> tuple[int, float]:
     return int(table[ENVELOPE]), table[INNER]
-
-
-@inlined
-def place_of(table: Array, number: int) -> int:
-    """Where a combination of terms stands among the chosen ones, or −1."""
-    chosen = int(table[CHOSEN])
-    return int(table[chosen + number]) if chosen > 0 else number
 
 
 @part
@@ -326,45 +317,6 @@ def add_tangents(table: Array, p: Array, count: int, out: Array) -> None:
             place, value = place_of(table, term * n_angular + a), column(2 * a)
             if place >= 0:
                 out[place] += products(Q, value, p, count) + products(HX, value + CHUNK, p, count)
-
-
-@inlined
-def pair_place(a: int, b: int, n_elements: int) -> int:
-    """The place of the pair of elements a ≤ b in (0, 0), (0, 1), …, (1, 1), …"""
-    return a * n_elements - a * (a - 1) // 2 + b - a
-
-
-@inlined
-def combinations(table: Array) -> int:
-    """How many sums there are of a group of neighbours."""
-    all_of_them, chosen = count_of(table[N_RADIAL]) * max(1, count_of(table[N_ANGULAR])), 0
-    if int(table[CHOSEN]) == 0:
-        return all_of_them
-    for number in range(all_of_them):
-        chosen += place_of(table, number) >= 0
-    return chosen
-
-
-@inlined
-def firsts(table: Array, n_elements: int) -> tuple[int, int]:
-    """The range of the first element of the pairs that a block has."""
-    only = int(table[FIRST])
-    return (0, n_elements) if only < 0 else (only, only + 1)
-
-
-@inlined
-def seconds(table: Array, a: int, first: Array) -> tuple[int, int]:
-    """The range of the second one, if there are neighbours of the first."""
-    only = int(table[SECOND])
-    if first[a + 1] == first[a]:
-        return 0, 0
-    return (a, first.shape[0] - 1) if only < 0 else (only, only + 1)
-
-
-@inlined
-def group(table: Array, a: int, b: int, n_elements: int) -> int:
-    """The place of the pair of elements among those of a block."""
-    return pair_place(a, b, n_elements) if int(table[FIRST]) < 0 else 0
 
 
 @inlined
