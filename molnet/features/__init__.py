@@ -10,6 +10,7 @@ from molnet.features.geometry import (
     Joined,
     PairDistances,
 )
+from molnet.features.power_spectrum import PowerSpectrum
 from molnet.features.radial import G1, G2, G3, AniRadial
 from molnet.features.statistics import FeatureStatistics, feature_statistics
 from molnet.features.symmetry import Block, SymmetryFunctions
@@ -34,6 +35,7 @@ __all__ = [
     "Joined",
     "PairDistances",
     "PolynomialCutoff",
+    "PowerSpectrum",
     "SymmetryFunctions",
     "TanhCutoff",
     "angles",

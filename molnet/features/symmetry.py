@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -64,6 +66,22 @@ class SymmetryFunctions(nn.Module):
         """What each feature is."""
         symbols = [names([z]) for z in self.species]
         return [name for block in self.blocks for name in block.names(symbols)]
+
+    @property
+    def degrees(self) -> list[int]:
+        """One each, so that products of up to `degree` features have that degree."""
+        return [1] * self._terms.n_features
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges features 3"]]:
+        """The features of each atom in float64, and their derivatives with respect to the vectors of its own edges."""
+        vectors = graph.vectors.detach().double().cpu().contiguous().numpy()
+        values, pullback = self.plain(self.elements(graph.species).cpu(), graph.edges.cpu())(vectors)
+        slopes = np.empty((vectors.shape[0], values.shape[1], 3))
+        for feature in range(values.shape[1]):
+            chosen = np.zeros_like(values)
+            chosen[:, feature] = 1.0
+            slopes[:, feature] = pullback(chosen)
+        return torch.from_numpy(values), torch.from_numpy(slopes)
 
     def forward(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         return environment_sums(graph.vectors, graph.edges, self.elements(graph.species), self._terms)
