@@ -21,9 +21,21 @@ from molnet.checkpoint import load, save
 from molnet.data.convert import to_graph
 from molnet.data.topology import TERMS, paths
 from molnet.evaluation import evaluate
-from molnet.features import G2, G4, G5, AniAngular, AniRadial, SymmetryFunctions
+from molnet.features import G2, G4, G5, AniAngular, AniRadial, PowerSpectrum, SymmetryFunctions
+from molnet.features.design import AtomFeatures
 from molnet.graph import Graph, Properties, batch
-from molnet.models import BPNN, MPNN, ACENet, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
+from molnet.models import (
+    BPNN,
+    MPNN,
+    ACENet,
+    AttentionMPNN,
+    EdgeNetwork,
+    LinearPotential,
+    PaiNN,
+    PairNetwork,
+    Residual,
+    SchNet,
+)
 from molnet.nn.activations import Softplus
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
@@ -72,6 +84,18 @@ def bpnn_triplets() -> BPNN:
     return BPNN(SymmetryFunctions(SPECIES, blocks), hidden=hidden, activation=Softplus(), scale=3.0)
 
 
+def linear(features: AtomFeatures, degree: int) -> LinearPotential:
+    potential = LinearPotential(features, degree=degree)
+    generator = torch.Generator().manual_seed(0)
+    for table, size in ((potential.constants, 1.0), (potential.linear, 0.1), (potential.quadratic, 0.003)):
+        table.copy_(size * torch.randn(table.shape, generator=generator, dtype=torch.float64))
+    return potential
+
+
+def power_spectrum() -> PowerSpectrum:
+    return PowerSpectrum(SPECIES, 4.0, length=1.2, radial=3, degree=3)
+
+
 def types(order: int) -> list[tuple[int, ...]]:
     """All the types of a term, each in one direction."""
     return [each for each in product(SPECIES, repeat=order) if each <= each[::-1]]
@@ -111,6 +135,8 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "ACENet": acenet,
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
+    "LinearPotential": lambda: linear(power_spectrum(), 4),
+    "LinearPotential on symmetry functions": lambda: linear(SymmetryFunctions.default(SPECIES, 4.0), 0),
     "HarmonicBonds": bonds,
     "HarmonicAngles": angles,
     "PeriodicDihedrals": dihedrals,

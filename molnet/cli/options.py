@@ -18,7 +18,8 @@ def _option(text: str, panel: str | None = None, *, default: str | None = None) 
 
 
 Model = Annotated[
-    Literal["schnet", "painn", "acenet", "bpnn"] | None, _option("The network.", "Potential", default="model")
+    Literal["schnet", "painn", "acenet", "bpnn", "linear"] | None,
+    _option("The network, or linear: least squares, without training.", "Potential", default="model")
 ]
 AtomEnergies = Annotated[
     Literal["fit", "isolated"] | None,

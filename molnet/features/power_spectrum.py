@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from math import ceil
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.interpolate import BSpline
 from torch import Tensor, nn
-from torch.func import jvp
 
 from molnet.graph import Graph
 from molnet.kernels import neighbor_density, neighborhood, spline_centers
-from molnet.kernels.density import spherical_harmonics, spline_basis
+from molnet.kernels.harmonics import edge_harmonics, tangent
 from molnet.potential import SpeciesIndex, names
 
 L_MAX, HARMONICS = 3, 16
@@ -87,6 +88,10 @@ class PowerSpectrum(nn.Module):
         weights = here.to(points.dtype).repeat_interleave(self.radial, dim=1)
         return self._spectrum(neighbor_density(weights, points.repeat(1, len(self.species)), near))
 
+    @property
+    def _products_index(self) -> Int[Tensor, "3 products"]:
+        return torch.tensor(self._products, dtype=torch.long).view(-1, 3).T
+
     def _spectrum(self, A: Float[Tensor, "atoms 16 channels"]) -> Float[Tensor, "atoms features"]:
         first, second = self.channel_pairs
         squares = A.index_select(2, first) * A.index_select(2, second)
@@ -94,38 +99,49 @@ class PowerSpectrum(nn.Module):
         return torch.cat([A[:, 0], by_degree.flatten(1).index_select(1, self.columns)], dim=1)
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges features 3"]]:
-        """The features of each atom in float64, and their derivatives with respect to the vectors of its own edges."""
+        """The features of each atom in float64, and their derivatives with respect to the vectors of its own edges.
+
+        Those of Σ_m A_m A'_m are Σ_m A_m ∂A'_m + A'_m ∂A_m, with ∂(R Y_m) = R' Y_m r̂ + R ∂Y_m.
+        """
         vectors = graph.vectors.detach().double()
-        axes = torch.eye(3, dtype=torch.float64)
-        columns = [jvp(self._shells, (vectors,), (axis.expand_as(vectors).contiguous(),)) for axis in axes]
+        distances = vectors.norm(dim=1, keepdim=True)
+        radial, slopes = (self._of_element(graph, x) for x in self._radial(distances.squeeze(1)))
+        harmonics = torch.cat([torch.eye(1, 4).expand(len(vectors), 1, 4), _harmonics(vectors)], dim=1)
+        shells = (radial.unsqueeze(1) * harmonics[:, :, :1]).flatten(1)
+        A = shells.new_zeros((graph.n_atoms, shells.shape[1])).index_add_(0, graph.centers, shells)
+        A = A.view(graph.n_atoms, HARMONICS, -1)
+        directions = (vectors / distances).unsqueeze(1)
+        along = slopes.unsqueeze(2) * directions
+        # Σ_m A_m Y_m and Σ_m A_m ∂Y_m of each edge and l.
+        around = A.transpose(1, 2).index_select(0, graph.centers)
+        parts = [slice(l**2, (l + 1) ** 2) for l in range(L_MAX + 1)]
+        turned = torch.stack([around[:, :, part] @ harmonics[:, part] for part in parts], dim=2)
+        i, j, l = self._products_index
+        spectrum = sum(
+            turned[:, a, l, :1] * along[:, b] + turned[:, a, l, 1:] * radial[:, b, None] for a, b in ((i, j), (j, i))
+        )
+        return self._spectrum(A), torch.cat([along, spectrum], dim=1)
+
+    def _radial(self, r: Float[Tensor, " edges"]) -> tuple[Tensor, Tensor]:
+        """R_n(r) and its derivative."""
+        spacing, n = self.cutoff / self._knots, self._knots
+        spline = BSpline(spacing * np.arange(-3, n + 4), np.pad(self.control_points.double(), ((0, 3), (0, 0))), 3)
+        inside = r.clamp(max=self.cutoff).numpy()
+        return torch.from_numpy(spline(inside)), torch.from_numpy(spline(inside, nu=1))
+
+    def _of_element(self, graph: Graph, radial: Float[Tensor, "edges radial"]) -> Float[Tensor, "edges channels"]:
+        """The functions in the channels of the neighbour's element, zeros in the others."""
         element = self.elements(graph.species)[graph.neighbors]
-        slopes, shells = torch.stack([slope for _, slope in columns], dim=3), columns[0][0]
-        channels = element.unsqueeze(1) * self.radial + torch.arange(self.radial)
-        n_channels = len(self.species) * self.radial
-        A = shells.new_zeros((graph.n_atoms, n_channels, HARMONICS))
-        A.index_put_((graph.centers.unsqueeze(1).expand_as(channels), channels), shells, accumulate=True)
-        dA = slopes.new_zeros((slopes.shape[0], n_channels, HARMONICS, 3))
-        dA[torch.arange(slopes.shape[0]).unsqueeze(1), channels] = slopes
-        return self._spectrum(A.transpose(1, 2)), self._spectrum_slopes(A.index_select(0, graph.centers), dA)
+        channels = radial.new_zeros((radial.shape[0], len(self.species), self.radial))
+        channels[torch.arange(radial.shape[0]), element] = radial
+        return channels.flatten(1)
 
-    def _shells(self, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "edges radial 16"]:
-        """R_n(r) Y_lm(r̂) of each edge."""
-        r = vectors.norm(dim=1)
-        values = spline_basis(r, self.cutoff, self._knots) @ self.control_points.double()
-        return values.unsqueeze(2) * spherical_harmonics(vectors / r.unsqueeze(1), L_MAX).unsqueeze(1)
 
-    def _spectrum_slopes(
-        self, A: Float[Tensor, "edges channels 16"], dA: Float[Tensor, "edges channels 16 3"]
-    ) -> Float[Tensor, "edges features 3"]:
-        first, second = self.channel_pairs
-        by_degree = []
-        for l in range(L_MAX + 1):
-            part = slice(l**2, (l + 1) ** 2)
-            # [edges, channels of A, channels of dA, 3]
-            half = (A[:, :, part] @ dA[:, :, part].transpose(1, 2).flatten(2)).unflatten(2, (-1, 3))
-            by_degree.append(half[:, first, second] + half[:, second, first])
-        flat = torch.stack(by_degree, dim=2).flatten(1, 2)
-        return torch.cat([dA[:, :, 0], flat.index_select(1, self.columns)], dim=1)
+def _harmonics(vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "edges 15 4"]:
+    """Y_lm for l = 1 … 3 and its derivatives along x, y and z."""
+    axes = torch.eye(3, dtype=vectors.dtype)
+    slopes = [tangent(axis.expand_as(vectors), vectors, HARMONICS - 1) for axis in axes]
+    return torch.stack([edge_harmonics(vectors, L_MAX), *slopes], dim=2)
 
 
 def _radial_functions(
