@@ -12,11 +12,14 @@ from molnet.features.geometry import (
 )
 from molnet.features.power_spectrum import PowerSpectrum
 from molnet.features.radial import G1, G2, G3, AniRadial
+from molnet.features.ranges import Extrapolated, Stop, Warn, extrapolations
+from molnet.features.selection import CUR, FarthestPoints
 from molnet.features.statistics import FeatureStatistics, feature_statistics
 from molnet.features.symmetry import Block, SymmetryFunctions
 from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
 __all__ = [
+    "CUR",
     "G1",
     "G2",
     "G3",
@@ -31,16 +34,21 @@ __all__ = [
     "CutoffFunction",
     "DihedralAngles",
     "DihedralCosSin",
+    "Extrapolated",
+    "FarthestPoints",
     "FeatureStatistics",
     "Joined",
     "PairDistances",
     "PolynomialCutoff",
     "PowerSpectrum",
+    "Stop",
     "SymmetryFunctions",
     "TanhCutoff",
+    "Warn",
     "angles",
     "dihedral_cos_sin",
     "dihedrals",
     "distances",
+    "extrapolations",
     "feature_statistics",
 ]

@@ -57,7 +57,7 @@ class PowerSpectrum(nn.Module):
         self.register_buffer("control_points", points, persistent=False)
         self._products = _products(len(self.species), radial, degree)
         pairs = sorted({(first, second) for first, second, _ in self._products})
-        columns = [(L_MAX + 1) * pairs.index((i, j)) + l for i, j, l in self._products]
+        columns = [(L_MAX + 1) * pairs.index((i, j)) + ell for i, j, ell in self._products]
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.long), persistent=False)
         self.register_buffer("channel_pairs", torch.tensor(pairs, dtype=torch.long).view(-1, 2).T, persistent=False)
 
@@ -69,14 +69,14 @@ class PowerSpectrum(nn.Module):
     def names(self) -> list[str]:
         """What each feature is."""
         symbols = [f"{names([z])}, n={n}" for z in self.species for n in range(self.radial)]
-        spectrum = [f"P({symbols[i]}; {symbols[j]}; l={l})" for i, j, l in self._products]
+        spectrum = [f"P({symbols[i]}; {symbols[j]}; l={ell})" for i, j, ell in self._products]
         return [f"A({symbol})" for symbol in symbols] + spectrum
 
     @property
     def degrees(self) -> list[int]:
         """Of each feature: n + 1, and n + n' + l + 1 of a product."""
         n = [channel % self.radial for channel in range(len(self.species) * self.radial)]
-        return [each + 1 for each in n] + [n[i] + n[j] + l + 1 for i, j, l in self._products]
+        return [each + 1 for each in n] + [n[i] + n[j] + ell + 1 for i, j, ell in self._products]
 
     def forward(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         near = neighborhood(
@@ -95,7 +95,7 @@ class PowerSpectrum(nn.Module):
     def _spectrum(self, A: Float[Tensor, "atoms 16 channels"]) -> Float[Tensor, "atoms features"]:
         first, second = self.channel_pairs
         squares = A.index_select(2, first) * A.index_select(2, second)
-        by_degree = torch.stack([squares[:, l**2 : (l + 1) ** 2].sum(1) for l in range(L_MAX + 1)], dim=2)
+        by_degree = torch.stack([squares[:, ell**2 : (ell + 1) ** 2].sum(1) for ell in range(L_MAX + 1)], dim=2)
         return torch.cat([A[:, 0], by_degree.flatten(1).index_select(1, self.columns)], dim=1)
 
     def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges features 3"]]:
@@ -114,13 +114,14 @@ class PowerSpectrum(nn.Module):
         along = slopes.unsqueeze(2) * directions
         # Σ_m A_m Y_m and Σ_m A_m ∂Y_m of each edge and l.
         around = A.transpose(1, 2).index_select(0, graph.centers)
-        parts = [slice(l**2, (l + 1) ** 2) for l in range(L_MAX + 1)]
+        parts = [slice(ell**2, (ell + 1) ** 2) for ell in range(L_MAX + 1)]
         turned = torch.stack([around[:, :, part] @ harmonics[:, part] for part in parts], dim=2)
-        i, j, l = self._products_index
-        spectrum = sum(
-            turned[:, a, l, :1] * along[:, b] + turned[:, a, l, 1:] * radial[:, b, None] for a, b in ((i, j), (j, i))
-        )
-        return self._spectrum(A), torch.cat([along, spectrum], dim=1)
+        i, j, ell = self._products_index
+        half = [
+            turned[:, a, ell, :1] * along[:, b] + turned[:, a, ell, 1:] * radial[:, b, None]
+            for a, b in ((i, j), (j, i))
+        ]
+        return self._spectrum(A), torch.cat([along, half[0] + half[1]], dim=1)
 
     def _radial(self, r: Float[Tensor, " edges"]) -> tuple[Tensor, Tensor]:
         """R_n(r) and its derivative."""
@@ -160,7 +161,5 @@ def _products(elements: int, radial: int, degree: int) -> list[tuple[int, int, i
     """The channels (a, n), (b, n') and l of each product, in the order of their degrees."""
     channels = [(a * radial + n, n) for a in range(elements) for n in range(radial)]
     pairs = combinations_with_replacement(channels, 2)
-    found = [
-        (n + m + l + 1, i, j, l) for (i, n), (j, m) in pairs for l in range(L_MAX + 1) if n + m + l + 1 <= degree
-    ]
-    return [(i, j, l) for _, i, j, l in sorted(found)]
+    found = [(n + m + ell + 1, i, j, ell) for (i, n), (j, m) in pairs for ell in range(L_MAX + 1)]
+    return [(i, j, ell) for total, i, j, ell in sorted(found) if total <= degree]

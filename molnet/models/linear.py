@@ -12,11 +12,12 @@ from numpy import ndarray
 from torch import Tensor
 
 from molnet.data.convert import to_graph, to_properties
-from molnet.data.labels import LabelError
+from molnet.data.labels import LabelError, where
 from molnet.data.statistics import pairs_within, species_of
 from molnet.evaluation import evaluate
 from molnet.features.design import VOIGT, AtomFeatures, design, products_up_to
 from molnet.features.power_spectrum import PowerSpectrum
+from molnet.features.ranges import Ranges, refuse_not_finite
 from molnet.graph import Graph, Properties
 from molnet.nn.ridge import Choice, Sums, cross_validated, ridge
 from molnet.potential import Potential
@@ -46,6 +47,7 @@ class LinearPotential(Potential):
         self.features, self.degree = features, degree
         self.species, self.cutoff = features.species, features.cutoff
         elements, n = len(self.species), len(features.degrees)
+        self.ranges = Ranges(elements, n)
         self.register_buffer("constants", torch.zeros(elements, dtype=torch.float64))
         self.register_buffer("linear", torch.zeros((elements, n), dtype=torch.float64))
         self.register_buffer("quadratic", torch.zeros((elements, n, n), dtype=torch.float64))
@@ -104,11 +106,13 @@ class LinearPotential(Potential):
         Whole frames are left out, by turns in so many folds; as many as there are frames is leave-one-out. Frames are
         read one at a time: memory holds a matrix of columns² numbers for each fold and kind of row.
 
-        Raises ValueError for less than two folds or frames, LabelError where no frame has labels.
+        Raises ValueError for less than two folds or frames and for features that aren't finite, LabelError
+        where no frame has labels.
         """
         groups = np.random.default_rng(seed).permutation(len(frames)) % min(folds, len(frames))
         if groups.max(initial=0) < 1:
             raise ValueError(f"{len(frames)} frames in {folds} folds leave nothing to choose a penalty by; give two.")
+        self.measure(frames)
         sums = self._sums(frames, groups.tolist(), prior)
         present = [any(fold[kind].rows for fold in sums) for kind in range(len(KINDS))]
         if not any(present):
@@ -130,6 +134,17 @@ class LinearPotential(Potential):
             "left_out_rmse": dict(zip(kinds, choice.errors, strict=True)),
         }
         return choice
+
+    @torch.no_grad()
+    def measure(self, frames: Sequence[Atoms]) -> None:
+        """Set the ranges of the features to those of the data."""
+        values, elements = [], []
+        for index, atoms in enumerate(frames):
+            graph = to_graph(atoms, self.cutoff)
+            values.append(self.features(graph))
+            elements.append(self.features.elements(graph.species))
+            refuse_not_finite(values[-1], atoms.numbers.tolist(), self.features.names, where(atoms, index))
+        self.ranges.measure(torch.cat(values), torch.cat(elements))
 
     def _sums(self, frames: Sequence[Atoms], groups: list[int], prior: Potential | None) -> list[list[Sums]]:
         """The sums of energies, forces and virials of each group."""

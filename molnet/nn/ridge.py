@@ -99,7 +99,9 @@ def cross_validated(
     return best
 
 
-def _left_out(folds: Sequence[Sequence[Sums]], whole: Sums, totals: Sequence[Sums], penalty: float) -> tuple[float, ...]:
+def _left_out(
+    folds: Sequence[Sequence[Sums]], whole: Sums, totals: Sequence[Sums], penalty: float
+) -> tuple[float, ...]:
     errors, rows = np.zeros(len(folds[0])), np.zeros(len(folds[0]))
     for kinds, mine in zip(folds, totals, strict=True):
         try:
