@@ -17,4 +17,5 @@ def checking(action: str, *, tolerance: float, every: int = 1) -> Check | None:
     def say(text: str) -> None:
         Console().print(text, markup=False, soft_wrap=True)
 
-    return {"warn": Warn(tolerance, every, say), "stop": Stop(tolerance)}.get(action)
+    checks: dict[str, Check] = {"warn": Warn(tolerance, every, say), "stop": Stop(tolerance)}
+    return checks.get(action)

@@ -21,7 +21,7 @@ def run(
     console, potential, frames = Console(), load(model), read_all(files, reading)
     console.print(errors(potential, frames, check=check))
     if check is not None:
-        console.print(check, markup=False)
+        console.print(str(check), markup=False)
     if folder:
         collect(potential, {"test": frames}, folder)
         console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)

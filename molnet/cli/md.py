@@ -27,7 +27,7 @@ def run(
     calculator = Calculator(load(model), extrapolation=check)
     run_md(atoms, calculator, ensemble=motion, steps=steps, folder=folder, resume=resume)
     if check is not None:
-        console.print(check, markup=False)
+        console.print(str(check), markup=False)
     console.print(f"report: {write_report(folder.parent)}", markup=False, soft_wrap=True)
 
 

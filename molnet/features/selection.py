@@ -95,8 +95,8 @@ def dropped(values: Float[ndarray, "atoms functions"], titles: Sequence[str]) ->
     """The functions that say nothing, with the reason: constant ones, and those that are multiples of former ones."""
     spread = values.std(axis=0)
     constant: Bool[ndarray, " functions"] = spread <= CONSTANT * np.maximum(1.0, np.abs(values).max(axis=0))
-    found = {titles[k]: f"constant, {values[0, k]:g}" for k in np.flatnonzero(constant)}
-    kept = np.flatnonzero(~constant)
+    found = {titles[k]: f"constant, {values[0, k]:g}" for k in np.flatnonzero(constant).tolist()}
+    kept = np.flatnonzero(~constant).tolist()
     unit = standardized(values[:, kept])
     alike = np.abs(unit.T @ unit) > 1 - DUPLICATE
     for place, k in enumerate(kept):

@@ -54,9 +54,12 @@ class LinearPotential(Potential):
 
     @classmethod
     def like(cls, frames: Sequence[Atoms], *, cutoff: float) -> LinearPotential:
-        """A power spectrum for the data, with as many products as give some hundred coefficients; not fitted yet."""
-        species = species_of(frames)
-        length, columns = nearest_distance(frames, cutoff), COLUMNS // len(species)
+        """A power spectrum for the data, with as many products as give some hundred coefficients; not fitted yet.
+
+        There are fewer where the data have less than four numbers for each.
+        """
+        species, rows = species_of(frames), sum(3 * len(atoms) + 1 for atoms in frames)
+        length, columns = nearest_distance(frames, cutoff), min(COLUMNS, rows // 4) // len(species)
         sizes = ((radial, degree) for degree in range(8, 1, -1) for radial in (10, 6, 3))
         for radial, degree in sizes:
             features = PowerSpectrum(species, cutoff, length=length, radial=radial, degree=degree)
