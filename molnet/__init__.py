@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from molnet.features import SymmetryFunctions
     from molnet.foreign import read_ani, read_n2p2, write_n2p2
     from molnet.graph import Graph, Properties
-    from molnet.models import BPNN, ACENet, PaiNN, SchNet
+    from molnet.models import BPNN, ACENet, LinearPotential, PaiNN, SchNet
     from molnet.potential import Committee, Potential, Scaled, Sum
     from molnet.priors import ZBL, AtomEnergies
     from molnet.simulate import Calculator
@@ -29,6 +29,7 @@ _HOME = {
     "Calculator": "molnet.simulate",
     "Committee": "molnet.potential",
     "Graph": "molnet.graph",
+    "LinearPotential": "molnet.models",
     "Loss": "molnet.train",
     "PaiNN": "molnet.models",
     "Potential": "molnet.potential",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +14,26 @@ from molnet.graph import Graph, Properties
 from molnet.potential import Committee, Potential
 
 
-def evaluate(potential: Potential, graph: Graph, *, differentiable: bool = False) -> Properties:
+def evaluate(
+    potential: Potential,
+    graph: Graph,
+    *,
+    differentiable: bool = False,
+    check: Callable[[Potential, Graph], None] | None = None,
+) -> Properties:
     """Energy E (eV), forces −∂E/∂r (eV/Å) and stress (1/V) ∂E/∂ε (eV/Å³) of each structure.
 
     The strain ε deforms positions and cell together, r → r(1 + ε) and h → h(1 + ε), so that the stress is right for
     every potential that is a function of them; it is positive under tension, as in ASE, and NaN for a structure that
-    isn't periodic in all three directions. `differentiable` keeps what training on forces needs.
+    isn't periodic in all three directions. `differentiable` keeps what training on forces needs;
+    `check` is shown the graph first, such as the `Warn` and `Stop` of `molnet.features` that look for extrapolation.
 
     Raises `UnknownSpecies` if the graph holds a species that the potential wasn't made for, and ValueError if its
     neighbour lists end before the potential's cutoff.
     """
     refuse_unfit(potential, graph)
+    if check is not None:
+        check(potential, graph)
     # A caller's inference mode would make forces zero: nothing is recorded in it, nor of the tensors made in it.
     with torch.inference_mode(False), torch.enable_grad():
         graph = _plain(graph).to(potential.device).to(potential.dtype)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Contents = tuple[dict[str, Any], dict[str, Tensor]]
@@ -28,7 +30,21 @@ def _a_network_for_each_element(description: dict[str, Any], weights: dict[str, 
     return description, renamed
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any], dict[str, Tensor]], Contents]] = {1: _a_network_for_each_element}
+def _ranges_of_features(description: dict[str, Any], weights: dict[str, Tensor]) -> Contents:
+    """Until format 2, BPNN didn't know the ranges of its features: all numbers are inside."""
+    new = {}
+    for name, tensor in weights.items():
+        start = name.removesuffix("spread")
+        if start != name and f"{start}networks.networks.0.layers.0.weight" in weights:
+            for bound, value in (("lowest", -inf), ("highest", inf)):
+                new[f"{start}ranges.{bound}"] = torch.full(tensor.shape, value, dtype=tensor.dtype)
+    return description, weights | new
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any], dict[str, Tensor]], Contents]] = {
+    1: _a_network_for_each_element,
+    2: _ranges_of_features,
+}
 """From each former format to the next."""
 
-FORMAT = 2
+FORMAT = 3

@@ -30,14 +30,27 @@ from molnet.features import (
     AniRadial,
     Only,
     PolynomialCutoff,
+    PowerSpectrum,
     SymmetryFunctions,
     Weighted,
     WindowNarrow,
     WindowRadial,
     WindowWide,
 )
+from molnet.features.design import AtomFeatures
 from molnet.graph import Graph, Properties, batch
-from molnet.models import BPNN, MPNN, ACENet, AttentionMPNN, EdgeNetwork, PaiNN, PairNetwork, Residual, SchNet
+from molnet.models import (
+    BPNN,
+    MPNN,
+    ACENet,
+    AttentionMPNN,
+    EdgeNetwork,
+    LinearPotential,
+    PaiNN,
+    PairNetwork,
+    Residual,
+    SchNet,
+)
 from molnet.nn.activations import Softplus, Tanh
 from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
@@ -101,6 +114,18 @@ def bpnn_of_each_element() -> BPNN:
     return BPNN(features, hidden=(8, 6), activation=(Tanh(), Softplus()), scale=3.0)
 
 
+def linear(features: AtomFeatures, degree: int) -> LinearPotential:
+    potential = LinearPotential(features, degree=degree)
+    generator = torch.Generator().manual_seed(0)
+    for table, size in ((potential.constants, 1.0), (potential.linear, 0.1), (potential.quadratic, 0.003)):
+        table.copy_(size * torch.randn(table.shape, generator=generator, dtype=torch.float64))
+    return potential
+
+
+def power_spectrum() -> PowerSpectrum:
+    return PowerSpectrum(SPECIES, 4.0, length=1.2, radial=3, degree=3)
+
+
 def types(order: int) -> list[tuple[int, ...]]:
     """All the types of a term, each in one direction."""
     return [each for each in product(SPECIES, repeat=order) if each <= each[::-1]]
@@ -141,6 +166,8 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "BPNN": bpnn,
     "BPNN with pairs of neighbours": bpnn_triplets,
     "BPNN with functions of each element": bpnn_of_each_element,
+    "LinearPotential": lambda: linear(power_spectrum(), 4),
+    "LinearPotential on symmetry functions": lambda: linear(SymmetryFunctions.default(SPECIES, 4.0), 0),
     "HarmonicBonds": bonds,
     "HarmonicAngles": angles,
     "PeriodicDihedrals": dihedrals,

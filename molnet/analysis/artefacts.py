@@ -39,6 +39,7 @@ class Run:
     config: dict[str, Any]
     split: dict[str, Any]
     errors: dict[str, Any]
+    baseline: dict[str, Any]
     log: Columns
     predictions: dict[str, Predictions]
     dimers: list[Dimers]
@@ -53,6 +54,7 @@ def read_run(folder: str | Path) -> Run:
         config=_json(folder / "config.json"),
         split=_json(folder / "split.json"),
         errors=_json(folder / "errors.json"),
+        baseline=_json(folder / "baseline.json"),
         log=_table(folder / "log.csv"),
         predictions=_predictions(folder / "predictions.npz"),
         dimers=[Dimers(**arrays)] if (arrays := _arrays(folder / "dimers.npz")) else [],

@@ -19,6 +19,7 @@ from rich.text import Text
 from molnet.data.dataset import Dataset
 from molnet.data.labels import LabelError
 from molnet.evaluation import evaluate
+from molnet.features.ranges import Check
 from molnet.graph import Properties, batch
 from molnet.potential import Potential, names
 
@@ -161,23 +162,28 @@ class Outlier(NamedTuple):
         return (-1.0 if math.isnan(force) else force, -1.0 if math.isnan(energy) else energy)
 
 
-def errors(potential: Potential, frames: Sequence[Atoms], *, edges: int = 20_000) -> Errors:
+def errors(potential: Potential, frames: Sequence[Atoms], *, edges: int = 20_000, check: Check | None = None) -> Errors:
     """The errors of a potential on labelled frames, evaluated in batches of at most that many edges.
 
     Raises LabelError where no frame has any label, and as `predict` does.
     """
-    return compare(predict(potential, frames, edges=edges))
+    return compare(predict(potential, frames, edges=edges, check=check))
 
 
-def predict(potential: Potential, frames: Sequence[Atoms], *, edges: int = 20_000) -> Predictions:
+def predict(
+    potential: Potential, frames: Sequence[Atoms], *, edges: int = 20_000, check: Check | None = None
+) -> Predictions:
     """Energies, forces and stresses of frames beside their labels, in batches of at most that many edges.
 
-    A stress label counts only where the frame is periodic in three directions. Raises `UnknownSpecies` for
-    species that the potential wasn't made for, and ValueError as `Dataset` does.
+    `check` (`Warn`, `Stop` of `molnet.features`) looks for extrapolation. A stress label counts only where the frame
+    is periodic in three directions. Raises `UnknownSpecies` for species that the potential wasn't made for, and
+    ValueError as `Dataset` does.
     """
     data = Dataset(frames, potential.cutoff)
     found, targets = [], []
     for part in data.batches(edges).epoch(0):
+        if check is not None:
+            check(potential, part.graph, part.names)
         found.append(evaluate(potential, part.graph).to(torch.device("cpu")).to(torch.float64))
         targets.append(part.target)
     answer, target = batch(found), batch(targets)

@@ -104,8 +104,21 @@ def _headline(run: Run) -> list[str]:
         heading(f"Errors on the {found['frames']:,} {PARTS[part]} frames"),
         table(head, rows, style="main"),
         definitions(terms | dict(COLUMNS.values())),
+        *_baseline(run, found, names),
         *_all_parts(run, names),
     ]
+
+
+def _baseline(run: Run, found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """MAE and RMSE beside those of the least squares that a network has to be measured by."""
+    if not run.baseline:
+        return []
+    rows = [
+        [_quantity(name), *(number(f"{shown(m.get('mae'))} / {shown(m.get('rmse'))}") for m in pair)]
+        for name in names
+        if (pair := (found[name], run.baseline.get(name, {})))
+    ]
+    return [table([Cell("MAE / RMSE"), number("this potential"), number("linear baseline")], rows)]
 
 
 def _facts(run: Run) -> dict[str, str]:

@@ -25,6 +25,7 @@ from molnet.cli.options import (
     EnergyUnit,
     EnergyWeight,
     Epochs,
+    ExtrapolationAction,
     Files,
     FitFiles,
     Forces,
@@ -48,6 +49,7 @@ from molnet.cli.options import (
     Seed,
     StressWeight,
     Test,
+    Tolerance,
     Topology,
     Valid,
     WeightDecay,
@@ -152,6 +154,8 @@ def evaluate(
     model: ModelFile,
     files: Files,
     folder: Annotated[Path | None, typer.Option(help="Write predictions, figures and report.html there.")] = None,
+    extrapolation: ExtrapolationAction = "warn",
+    tolerance: Tolerance = 0.05,
     energy_key: EnergyKey = None,
     forces_key: ForcesKey = None,
     energy_unit: EnergyUnit = None,
@@ -162,7 +166,9 @@ def evaluate(
 ) -> None:
     """Print a potential's errors on labeled structures, with units and definitions."""
     reading = {name: value for name, value in locals().items() if name in READING}
-    _command("evaluate").run(model, files, folder=folder, reading=reading)
+    command = _command("evaluate")
+    check = command.checking(extrapolation, tolerance=tolerance)
+    command.run(model, files, folder=folder, check=check, reading=reading)
 
 
 @app.command("import")
@@ -205,6 +211,8 @@ def md(
         Path | None, typer.Option(help="Where the run is written (md-ENSEMBLE, beside the model).")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the velocities and of the thermostat.")] = 0,
+    extrapolation: ExtrapolationAction = "warn",
+    tolerance: Tolerance = 0.05,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
 ) -> None:
     """Run molecular dynamics with a potential; stops where it leaves what its data covered."""
@@ -219,4 +227,6 @@ def md(
     )
     place = folder or model.parent / f"md-{ensemble}"
     atoms = command.start(start, frame)
-    command.run(model, atoms, motion=motion, picoseconds=picoseconds, folder=place, resume=resume)
+    check = command.checking(extrapolation, tolerance=tolerance, every=command.CHECK_EVERY)
+    settings: dict[str, Any] = {"picoseconds": picoseconds, "folder": place, "resume": resume}
+    command.run(model, atoms, motion=motion, check=check, **settings)

@@ -39,7 +39,7 @@ class FitConfig(Config):
 
     command = "molnet fit"
     choices: ClassVar = {
-        "model": ("schnet", "painn", "acenet", "bpnn"),
+        "model": ("schnet", "painn", "acenet", "bpnn", "linear"),
         "atom_energies": ("fit", "isolated"),
         "optimizer": ("adamw", "soap"),
         "schedule": ("cosine", "plateau", "constant"),

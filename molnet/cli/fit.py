@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ import torch
 from ase import Atoms
 from rich.console import Console
 
-from molnet.analysis import collect, errors, write_report
+from molnet.analysis import beside, collect, errors, write_report
 from molnet.checkpoint import save
 from molnet.cli.config import READING, ConfigError, FitConfig
 from molnet.cli.config import configure as _configure
 from molnet.cli.reading import read_all
+from molnet.data.convert import to_graph
+from molnet.data.coverage import coverage
 from molnet.data.inspect import inspect
 from molnet.data.splits import Split, frame_numbers, split
 from molnet.files import FileError, atomic_write, lock_folder
-from molnet.models import BPNN, ACENet, PaiNN, SchNet
+from molnet.models import BPNN, ACENet, LinearPotential, PaiNN, SchNet
 from molnet.potential import Potential
 from molnet.priors import ZBL, AtomEnergies
 from molnet.train import Constant, Cosine, Late, Plateau, fit, loss_for
@@ -42,6 +45,8 @@ TRAINING = (
 FREE = ("epochs", "minutes", "patience")
 """What a resumed run may have otherwise."""
 MESSAGE_PASSING: Mapping[str, Any] = {"schnet": SchNet, "painn": PaiNN, "acenet": ACENet}
+BASELINE_EDGES = 1_000_000
+"""Pairs of neighbours that a linear baseline reads at most."""
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
 
 
@@ -65,31 +70,59 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     console.print(inspect(frames, cutoff=options.cutoff))
     atom_energies, parts = divided(options, frames)
     console.print(atom_energies)
-    potential = atom_energies + ZBL.below(parts.train) + network(options, parts.train)
+    prior = atom_energies + ZBL.below(parts.train)
     folder = begin(options, parts, resume=resume)
+    if options.model == "linear":
+        potential, finished = prior + _least_squares(options, parts.train, prior), True
+        potential.provenance["coverage"] = coverage(parts.train)
+    else:
+        potential = prior + network(options, parts.train)
+        finished = _train(potential, options, parts, resume=resume)
+    potential.provenance["fit"] = options.to_json()
+    save(potential, folder / "potential.safetensors")
+    if not finished:
+        console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}", markup=False, soft_wrap=True)
+        return potential, parts
+    seen = parts.test or parts.valid
+    found = errors(potential, seen)
+    console.print(found)
+    collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
+    if options.model == "bpnn":
+        baseline = prior + _least_squares(options, thinned(parts.train, options.cutoff), prior)
+        console.print(beside(found, errors(baseline, seen), folder))
+    console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)
+    console.print(
+        f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", markup=False, soft_wrap=True
+    )
+    return potential, parts
+
+
+def _train(potential: Potential, options: FitConfig, parts: Split, *, resume: bool) -> bool:
+    """Whether it wasn't interrupted."""
     history = fit(
         potential,
         parts.train,
         parts.valid,
         loss=loss_for(parts.train, **_chosen(options, WEIGHTS), late=_late(options)),
         seed=options.seed,
-        folder=folder,
+        folder=Path(options.folder),
         resume=resume,
         schedule=SCHEDULES[options.schedule](),
         **_chosen(options, TRAINING),
     )
-    potential.provenance["fit"] = options.to_json()
-    save(potential, folder / "potential.safetensors")
-    if history.stopped == "interrupted":
-        console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}", markup=False, soft_wrap=True)
-        return potential, parts
-    console.print(errors(potential, parts.test or parts.valid))
-    collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
-    console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)
-    console.print(
-        f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", markup=False, soft_wrap=True
-    )
-    return potential, parts
+    return history.stopped != "interrupted"
+
+
+def _least_squares(options: FitConfig, frames: list[Atoms], prior: Potential) -> LinearPotential:
+    potential = LinearPotential.like(frames, cutoff=options.cutoff)
+    potential.solve(frames, prior=prior, seed=options.seed)
+    return potential
+
+
+def thinned(frames: list[Atoms], cutoff: float) -> list[Atoms]:
+    """As many frames, spread evenly, as a baseline reads in seconds."""
+    sizes = [to_graph(atoms, cutoff).edges.shape[1] for atoms in frames]
+    return frames[:: max(1, ceil(sum(sizes) / BASELINE_EDGES))]
 
 
 def divided(options: FitConfig, frames: list[Atoms]) -> tuple[AtomEnergies, Split]:

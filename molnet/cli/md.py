@@ -9,15 +9,26 @@ from rich.console import Console
 
 from molnet.analysis import write_report
 from molnet.checkpoint import load
+from molnet.cli.checking import checking as checking
 from molnet.data.read import read
-from molnet.simulate import NPT, NVE, Ensemble, Langevin, run_md
+from molnet.features.ranges import Check
+from molnet.simulate import NPT, NVE, Calculator, Ensemble, Langevin, run_md
+
+CHECK_EVERY = 10
+"""Steps between looks at extrapolation."""
 
 
-def run(model: Path, atoms: Atoms, *, motion: Ensemble, picoseconds: float, folder: Path, resume: bool) -> None:
+def run(
+    model: Path, atoms: Atoms, *, motion: Ensemble, picoseconds: float, folder: Path, resume: bool, check: Check | None
+) -> None:
     """Simulate, and renew the report of the run folder around."""
     steps = round(1e3 * picoseconds / motion.timestep)
-    run_md(atoms, load(model), ensemble=motion, steps=steps, folder=folder, resume=resume)
-    Console().print(f"report: {write_report(folder.parent)}", markup=False, soft_wrap=True)
+    console = Console()
+    calculator = Calculator(load(model), extrapolation=check)
+    run_md(atoms, calculator, ensemble=motion, steps=steps, folder=folder, resume=resume)
+    if check is not None:
+        console.print(str(check), markup=False)
+    console.print(f"report: {write_report(folder.parent)}", markup=False, soft_wrap=True)
 
 
 def start(file: Path, frame: int) -> Atoms:

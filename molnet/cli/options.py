@@ -18,7 +18,8 @@ def _option(text: str, panel: str | None = None, *, default: str | None = None) 
 
 
 Model = Annotated[
-    Literal["schnet", "painn", "acenet", "bpnn"] | None, _option("The network.", "Potential", default="model")
+    Literal["schnet", "painn", "acenet", "bpnn", "linear"] | None,
+    _option("The network, or linear: least squares, without training.", "Potential", default="model"),
 ]
 AtomEnergies = Annotated[
     Literal["fit", "isolated"] | None,
@@ -29,6 +30,10 @@ ForcesKey = Annotated[str | None, _option("Name of the forces in the file.", "Re
 EnergyUnit = Annotated[str | None, _option("Unit of the file's energies, e.g. kcal/mol.", "Reading")]
 LengthUnit = Annotated[str | None, _option("Unit of the file's lengths, e.g. Bohr.", "Reading")]
 ForceUnit = Annotated[str | None, _option("Unit of the file's forces, e.g. kcal/mol/Å.", "Reading")]
+ExtrapolationAction = Annotated[
+    Literal["ignore", "warn", "stop"], _option("What to do where features leave the range of the training data.")
+]
+Tolerance = Annotated[float, _option("How far a feature may be outside, in widths of its range.")]
 Topology = Annotated[str | None, _option("File that says which atoms a trajectory holds.", "Reading")]
 Forces = Annotated[str | None, _option("File of a trajectory's forces (.npy, .npz).", "Reading")]
 

@@ -19,13 +19,17 @@ from molnet.features.geometry import (
     Joined,
     PairDistances,
 )
+from molnet.features.power_spectrum import PowerSpectrum
 from molnet.features.radial import G1, G2, G3, AniRadial
+from molnet.features.ranges import Extrapolated, Stop, Warn, extrapolations
+from molnet.features.selection import CUR, FarthestPoints
 from molnet.features.statistics import FeatureStatistics, feature_statistics
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.features.windows import WindowNarrow, WindowRadial, WindowWide
 from molnet.kernels.geometry import angles, dihedral_cos_sin, dihedrals, distances
 
 __all__ = [
+    "CUR",
     "G1",
     "G2",
     "G3",
@@ -41,15 +45,20 @@ __all__ = [
     "DihedralAngles",
     "DihedralCosSin",
     "ExponentialCutoff",
+    "Extrapolated",
+    "FarthestPoints",
     "FeatureStatistics",
     "HardCutoff",
     "Joined",
     "Only",
     "PairDistances",
     "PolynomialCutoff",
+    "PowerSpectrum",
+    "Stop",
     "SymmetryFunctions",
     "TanhCutoff",
     "UnitTanhCutoff",
+    "Warn",
     "Weighted",
     "WindowNarrow",
     "WindowRadial",
@@ -58,5 +67,6 @@ __all__ = [
     "dihedral_cos_sin",
     "dihedrals",
     "distances",
+    "extrapolations",
     "feature_statistics",
 ]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import torch
+from ase import Atoms
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from molnet.data.convert import to_graph
+from molnet.data.labels import where
+from molnet.data.statistics import species_of
 from molnet.features.angular import G5
 from molnet.features.choice import Block, Only, placed
 from molnet.features.cutoffs import CutoffFunction, PolynomialCutoff
 from molnet.features.radial import G2
+from molnet.features.ranges import refuse_not_finite
+from molnet.features.selection import CUR, Selection, dropped, grid, merged, standardized
 from molnet.graph import Graph
 from molnet.kernels import PlainEnvironments, Terms, encoded, environment_sums
 from molnet.potential import SpeciesIndex, names
@@ -36,6 +44,7 @@ class SymmetryFunctions(nn.Module):
             raise ValueError("symmetry functions need at least one species and one block, such as G2(...).")
         self.cutoff = max(block.cutoff for block in self.blocks)
         self.elements = SpeciesIndex(self.species)
+        self.dropped: dict[str, str] = {}
         # In double precision on the CPU wherever the module is: read as numbers.
         self._blocks = [placed(block, self.species) for block in self.blocks]
         number, inner = cutoff_function.number, cutoff_function.inner
@@ -51,6 +60,47 @@ class SymmetryFunctions(nn.Module):
         radial = G2(cutoff, (0.6 / step**2,), tuple(step * k for k in range(2, 13)))
         angular = G5(inner, (4 / inner**2,), (1.0, -1.0), (1.0, 3.0), (0.0, inner / 3, 2 * inner / 3))
         return cls(species, (radial, angular))
+
+    @classmethod
+    def from_data(
+        cls,
+        frames: Sequence[Atoms],
+        *,
+        n: int,
+        cutoff: float,
+        candidates: Sequence[Block] = (),
+        selection: Selection = CUR(),  # noqa: B008 - frozen
+        atoms: int = 2000,
+    ) -> SymmetryFunctions:
+        """The n or fewer functions that say most about the data, out of a systematic grid or of the candidates.
+
+        Each candidate is chosen or not as a whole, for all elements of neighbours; so give one set of parameters each.
+        About so many `atoms` of the frames are looked at. Functions that are constant there, or the same as others up
+        to a factor and a constant, are left out: `dropped` has their names, with the reason.
+
+        Raises ValueError where there is no function left, or where one isn't finite.
+        """
+        blocks = list(candidates) or grid(cutoff, shells=max(10, n // 2))
+        every = cls(species_of(frames), blocks)
+        sizes = [len(block.names([names([z]) for z in every.species])) for block in blocks]
+        groups, titles = np.repeat(np.arange(len(blocks)), sizes), every.names
+        step = max(1, sum(map(len, frames)) // atoms)
+        values = []
+        for index, structure in list(enumerate(frames))[::step]:
+            values.append(every(to_graph(structure, every.cutoff)))
+            refuse_not_finite(values[-1], structure.numbers.tolist(), titles, where(structure, index))
+        found = torch.cat(values).numpy()
+        left_out = dropped(found, titles)
+        kept = np.array([title not in left_out for title in titles])
+        chosen = selection(standardized(found[:, kept]), groups[kept], n)
+        if not chosen:
+            raise ValueError(
+                f"of {len(titles)} candidates none is left for n = {n}: {len(left_out)} are constant or duplicates in "
+                "the data. Give a larger n, more varied frames or other candidates."
+            )
+        made = cls(every.species, merged([blocks[k] for k in sorted(chosen)]))
+        made.dropped = left_out
+        return made
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +140,22 @@ class SymmetryFunctions(nn.Module):
             return not isinstance(block, Only) or {*block.neighbors, block.center} <= {0, *species}
 
         return SymmetryFunctions(species, [block for block in self.blocks if stays(block)], self.cutoff_function)
+
+    @property
+    def degrees(self) -> list[int]:
+        """One each, so that products of up to `degree` features have that degree."""
+        return [1] * self._terms.n_features
+
+    def jacobian(self, graph: Graph) -> tuple[Float[Tensor, "atoms features"], Float[Tensor, "edges features 3"]]:
+        """The features of each atom in float64, and their derivatives with respect to the vectors of its own edges."""
+        vectors = graph.vectors.detach().double().cpu().contiguous().numpy()
+        values, pullback = self.plain(self.elements(graph.species).cpu(), graph.edges.cpu())(vectors)
+        slopes = np.empty((vectors.shape[0], values.shape[1], 3))
+        for feature in range(values.shape[1]):
+            chosen = np.zeros_like(values)
+            chosen[:, feature] = 1.0
+            slopes[:, feature] = pullback(chosen)
+        return torch.from_numpy(values), torch.from_numpy(slopes)
 
     def forward(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         return environment_sums(graph.vectors, graph.edges, self.elements(graph.species), self._terms)

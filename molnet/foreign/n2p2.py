@@ -54,6 +54,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "h": Square(),
 }
 
+UNBOUNDED = 1e30
+"""What stands in scaling.data for the bound of a feature that has none: n2p2 then warns of no extrapolation."""
+
 
 def read_n2p2(folder: str | Path, *, length_unit: str | float = "Bohr", energy_unit: str | float = "Ha") -> Potential:
     """The network in a folder as `AtomEnergies` + `BPNN` in double precision.
@@ -77,9 +80,9 @@ def read_n2p2(folder: str | Path, *, length_unit: str | float = "Bohr", energy_u
     model = BPNN(features, hidden=hidden, activation=activation, scale=scale).double()
     places = {id(f): place for own in functions.values() for place, f in enumerate(own)}
     order = [[places[id(f)] for f in made[z][1]] for z in elements]
-    ranges = _scale(model, keywords, order)
+    _scale(model, keywords, order)
     _weigh(model, keywords, order)
-    model.provenance = {"read from": str(folder), "feature ranges": ranges}
+    model.provenance = {"read from": str(folder)}
     return AtomEnergies(elements, [energy * value for value in _energies(keywords, elements)]) + model.eval()
 
 
@@ -156,12 +159,11 @@ def _energies(keywords: Keywords, elements: Sequence[int]) -> list[float]:
 
 
 @torch.no_grad()
-def _scale(model: BPNN, keywords: Keywords, order: Sequence[Sequence[int]]) -> list[list[list[float]]]:
-    """Sets mean and spread; returns the least and largest value of each feature in training."""
+def _scale(model: BPNN, keywords: Keywords, order: Sequence[Sequence[int]]) -> None:
+    """Sets mean, spread and the range of each feature in training."""
     statistics = _statistics(keywords, model, [len(own) for own in order])
     low, high = keywords.real("scale_min_short", 0.0), keywords.real("scale_max_short", 1.0)
     scaled, centered = "scale_symmetry_functions" in keywords, "center_symmetry_functions" in keywords
-    ranges = []
     for element, (own, table) in enumerate(zip(order, statistics, strict=True)):
         least, largest, mean, sigma = table[list(own)].T
         ones = np.ones_like(mean)
@@ -174,8 +176,8 @@ def _scale(model: BPNN, keywords: Keywords, order: Sequence[Sequence[int]]) -> l
         spread = np.where(spread > 0, spread, 1.0)
         model.mean[element, : len(own)] = torch.from_numpy(middle - low * spread)
         model.spread[element, : len(own)] = torch.from_numpy(spread)
-        ranges.append([[a, b] for a, b in zip(least.tolist(), largest.tolist(), strict=True)])
-    return ranges
+        model.ranges.lowest[element, : len(own)] = torch.from_numpy(np.where(least > -UNBOUNDED, least, -np.inf))
+        model.ranges.highest[element, : len(own)] = torch.from_numpy(np.where(largest < UNBOUNDED, largest, np.inf))
 
 
 def _statistics(keywords: Keywords, model: BPNN, counts: Sequence[int]) -> list[Float64[ndarray, "functions 4"]]:

@@ -12,14 +12,11 @@ from torch import Tensor
 from molnet.files import atomic_write
 from molnet.foreign.functions import CUTOFFS, WORDS, Function, functions_of
 from molnet.foreign.lines import written
-from molnet.foreign.n2p2 import ACTIVATIONS, units
+from molnet.foreign.n2p2 import ACTIVATIONS, UNBOUNDED, units
 from molnet.models import BPNN
 from molnet.nn.activations import Activation
 from molnet.potential import Potential, Sum
 from molnet.priors import AtomEnergies
-
-UNKNOWN_RANGE = [-1e30, 1e30]
-"""Of a feature whose least and largest values aren't known: n2p2 then warns of no extrapolation."""
 
 
 def write_n2p2(
@@ -129,14 +126,14 @@ def _line(function: Function) -> str:
 
 def _scaling(network: BPNN, elements: Sequence[int], order: dict[int, list[int]]) -> list[str]:
     """In sigma the spread, of which n2p2 makes (G − mean)/sigma."""
-    rows, ranges = [], network.provenance.get("feature ranges")
+    rows, ranges = [], network.ranges
     for number, z in enumerate(elements, 1):
         element = network.species.index(z)
-        known = ranges[element] if ranges else [UNKNOWN_RANGE] * len(order[z])
-        mean, spread = (table[element].double().tolist() for table in (network.mean, network.spread))
+        bounds = (x[element].clamp(-UNBOUNDED, UNBOUNDED) for x in (ranges.lowest, ranges.highest))
+        tables = (*bounds, network.mean[element], network.spread[element])
+        columns = [table.double().tolist() for table in tables]
         for place, k in enumerate(order[z], 1):
-            values = (*known[k], mean[k], spread[k])
-            rows.append(f"{number:10d} {place:10d} " + " ".join(f"{value:24.16E}" for value in values))
+            rows.append(f"{number:10d} {place:10d} " + " ".join(f"{column[k]:24.16E}" for column in columns))
     return ["# element, function, least, largest, mean, sigma", *rows]
 
 

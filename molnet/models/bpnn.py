@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from molnet.data.convert import to_graph
+from molnet.data.labels import where
 from molnet.data.statistics import rms_force, species_of
+from molnet.features.ranges import Ranges, refuse_not_finite
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.graph import Graph
 from molnet.nn.activations import Activation, SiLU
@@ -52,6 +54,7 @@ class BPNN(Potential):
             each = zip(features.counts, _of_each(hidden, elements), strict=True)
             widths = [[count, *layers, 1] for count, layers in each]
             self.networks = GroupedMLP(widths, activation=activation)
+        self.ranges = Ranges(elements, inputs)
         self.register_buffer("mean", torch.zeros((elements, inputs), dtype=torch.float32))
         self.register_buffer("spread", torch.ones((elements, inputs), dtype=torch.float32))
 
@@ -68,14 +71,18 @@ class BPNN(Potential):
 
     @torch.no_grad()
     def standardize(self, frames: Sequence[Atoms]) -> None:
-        """Set the mean and spread of the features to those of the data, element by element.
+        """Set the mean, spread and ranges of the features to those of the data, element by element.
 
         The spread is the standard deviation, but for features that hardly vary a hundredth of the largest one, so
-        that their small changes don't look large later.
+        that their small changes don't look large later. Raises ValueError for a feature that isn't finite.
         """
         graphs = [to_graph(atoms, self.cutoff) for atoms in frames]
-        values = torch.cat([self.features(graph) for graph in graphs])
+        each = [self.features(graph) for graph in graphs]
+        for index, (atoms, features) in enumerate(zip(frames, each, strict=True)):
+            refuse_not_finite(features, atoms.numbers.tolist(), self.features.names, where(atoms, index))
+        values = torch.cat(each)
         elements = self.features.elements(torch.cat([graph.species for graph in graphs]))
+        self.ranges.measure(values, elements)
         for number in elements.unique().tolist():
             mine = values[elements == number]
             spread = mine.std(dim=0, correction=0)

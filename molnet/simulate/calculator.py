@@ -18,6 +18,7 @@ from molnet.data.neighbors import periodic_cell
 from molnet.deploy import CompiledTerm, Step, compile
 from molnet.deploy.step import Found
 from molnet.evaluation import deviation, evaluate
+from molnet.features.ranges import Check
 from molnet.potential import Committee, Potential, Sum
 from molnet.simulate.skin import SkinList, differ, same_substance
 
@@ -36,6 +37,8 @@ class Calculator(AseCalculator):
     standard deviations of the members (`molnet.evaluation.deviation`). They cost a calculation with every member, and
     come when asked for.
 
+    `extrapolation` (`Warn`, `Stop` of `molnet.features`) looks at each structure before its forces are calculated.
+
     Raises `UnknownSpecies` for species that the potential doesn't know, ValueError for two atoms at one
     place, and PropertyNotImplementedError for the stress of what isn't periodic in three directions.
     """
@@ -43,7 +46,14 @@ class Calculator(AseCalculator):
     name = "molnet"
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - ASE's type
 
-    def __init__(self, potential: Potential, *, dtype: torch.dtype = torch.float64, skin: float = 0.5) -> None:
+    def __init__(
+        self,
+        potential: Potential,
+        *,
+        dtype: torch.dtype = torch.float64,
+        skin: float = 0.5,
+        extrapolation: Check | None = None,
+    ) -> None:
         super().__init__()
         if not skin >= 0:
             raise ValueError(f"the skin of a neighbour list is a length in Å, zero or more; {skin} was given.")
@@ -53,6 +63,7 @@ class Calculator(AseCalculator):
         self._committee = _committee_of(self.potential)
         if self._committee is not None:
             self.implemented_properties = [*self.implemented_properties, *DEVIATIONS]
+        self.extrapolation = extrapolation
         self._step: Step | None = None
         self._step_of = 0
 
@@ -94,6 +105,8 @@ class Calculator(AseCalculator):
         return AseProperties({name: value for name, value in self.results.items() if name not in DEVIATIONS})
 
     def _calculate(self, atoms: Atoms) -> None:
+        if self.extrapolation is not None:
+            self.extrapolation(self.potential, self.neighbors.graph(atoms))
         energy, forces, stress = self._found(atoms)
         self.results.update(energy=energy, free_energy=energy, forces=forces)
         if atoms.pbc.all():

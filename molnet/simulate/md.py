@@ -14,6 +14,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
+from molnet.features.ranges import Extrapolated
 from molnet.files import FileError, lock_folder
 from molnet.potential import Potential, names
 from molnet.simulate.calculator import Calculator
@@ -163,7 +164,7 @@ def _simulate(run: _Run, settings: dict[str, Any], folder: Path, *, watch: Watch
     ending = "failed"
     try:
         ending = _loop(run, record, steps=settings["steps"], every=settings["every"], watch=watch, display=display)
-    except LeftTheData as error:
+    except (LeftTheData, Extrapolated) as error:
         ending = f"left the data at {error}"
         ase.io.write(folder / STOPPED, run.atoms, format="extxyz")
         raise LeftTheData(

@@ -17,6 +17,7 @@ from molnet.checkpoint import load
 from molnet.cli import app as cli
 from molnet.cli.config import ConfigError, FitConfig
 from molnet.cli.fit import network
+from molnet.features import Extrapolated
 from molnet.files import FileError
 from molnet.train import Loss
 
@@ -67,6 +68,26 @@ def test_a_fit_leaves_everything_in_its_folder(run: Path) -> None:
 
 def test_a_fit_of_stress_reports_it(run: Path) -> None:
     assert "stress" in json.loads((run / "errors.json").read_text())["test"]
+
+
+def test_a_linear_baseline_stands_beside_the_network(run: Path) -> None:
+    baseline = json.loads((run / "baseline.json").read_text())
+    assert baseline["forces"]["number"] == json.loads((run / "errors.json").read_text())["test"]["forces"]["number"]
+    assert "linear baseline" in (run / "report.html").read_text()
+
+
+def test_a_linear_potential_is_fitted_and_its_ranges_are_watched(data: Path, tmp_path: Path) -> None:
+    options = ["--model", "linear", "--cutoff", "4.0", "--test", "3", "--folder", str(tmp_path / "linear")]
+    done = RUNNER.invoke(cli.app, ["fit", str(data), *options])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    model = tmp_path / "linear" / "potential.safetensors"
+    assert "coverage" in load(model).provenance
+    arguments = ["evaluate", str(model), str(data), "--tolerance", "-1"]
+    warned = RUNNER.invoke(cli.app, arguments)
+    assert warned.exit_code == 0, warned.output + repr(warned.exception)
+    assert "extrapolation in 16 of 16 structures" in " ".join(warned.output.split())
+    stopped = RUNNER.invoke(cli.app, [*arguments, "--extrapolation", "stop"])
+    assert isinstance(stopped.exception, Extrapolated)
 
 
 def test_resume_goes_on_with_the_same_options(run: Path) -> None:

@@ -27,7 +27,7 @@ def test_later_sources_count_and_none_leaves_an_option_as_it_was() -> None:
         ({"channels": True}, "channels is True; expected int"),
         ({"files": "a.xyz"}, "files is 'a.xyz'; expected tuple"),
         ({"model": 3}, "model is 3; expected str"),
-        ({"model": "shnet"}, "model is 'shnet'; expected one of schnet, painn, acenet, bpnn"),
+        ({"model": "shnet"}, "model is 'shnet'; expected one of schnet, painn, acenet, bpnn, linear"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_was_expected(source: dict, message: str) -> None:

@@ -17,7 +17,7 @@ from molnet.data.read import read
 from molnet.deploy import compile
 from molnet.deploy.term import CompiledSum
 from molnet.evaluation import evaluate
-from molnet.features import AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted
+from molnet.features import AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted, extrapolations
 from molnet.foreign import ForeignFileError, read_n2p2, write_n2p2
 from molnet.models import BPNN
 from molnet.nn.activations import SiLU, Tanh
@@ -68,13 +68,25 @@ def same(one: Potential, other: Potential) -> None:
     assert all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
 
 
+def test_features_outside_their_scaling_are_extrapolated(tmp_path: Path) -> None:
+    model = read_n2p2(folders.small(tmp_path / "first"))
+    graph = to_graph(molecule("H2O"), model.cutoff)
+    values = model.terms[1].features(graph)
+    model.terms[1].ranges.lowest.fill_(float(values.min()) - 1)
+    model.terms[1].ranges.highest.fill_(float(values.max()) + 1)
+    assert not extrapolations(model, graph)
+    bounded = read_n2p2(write_n2p2(model, tmp_path / "second"))
+    bounded.terms[1].ranges.highest[1, 0] = values[0, 0] - 1
+    (found,) = extrapolations(read_n2p2(write_n2p2(bounded, tmp_path / "third")), graph)
+    assert (found.atom, found.species) == (0, 8)
+
+
 def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
     model = read_n2p2(folders.small(tmp_path / "first"))
     assert model.terms[1].features.counts == folders.COUNTS
     assert model.terms[0].energies == pytest.approx([-0.6 * HA, -75.1 * HA])
     again = read_n2p2(write_n2p2(model, tmp_path / "second"))
     same(model, again)
-    assert again.terms[1].provenance["feature ranges"] == model.terms[1].provenance["feature ranges"]
     others = {"length_unit": "Å", "energy_unit": "kcal/mol"}
     third = read_n2p2(write_n2p2(model, tmp_path / "third", **others), **others)
     graph = to_graph(molecule("CH3OH")[[1, 2, 3, 4, 5]], model.cutoff)
