@@ -86,7 +86,8 @@ class AdversarialNetworks(nn.Module):
     gradient is each player's own. Only every `critic_steps`-th batch has the generator's part; in the others its
     weights have no gradient, and optimizers leave them. Neither player's loss tells how good samples are. So in eval
     mode, "loss" is the energy distance of the batch to as many samples, by which the training loop keeps its best
-    epoch; give it batches of some hundred rows there.
+    epoch; give it batches of some hundred rows there. Optimizers may have a rate for each player.
+    Source: M. Heusel et al., Adv. Neural Inf. Process. Syst. 30 (2017), section 2 (both players at once, at two rates).
     """
 
     def __init__(
