@@ -94,15 +94,16 @@ def convolutional(mnist: Mnist, kind: str) -> AdversarialNetworks:
     with seeded(0):
         generator, critic = ImageGenerator(32, 1, 28, width=16), ImageCritic(1, 28, width=16, norm=norm)
     module = AdversarialNetworks(generator, critic, latent=32, game=game, critic_steps=steps)
-    play(module, mnist.train.images, mnist.valid.images, rates=rates, epochs=40)
+    play(module, mnist.train.images, mnist.valid.images, rates=rates, epochs=30)
     return module
 
 
 def judged(network: nn.Sequential, images: Tensor, reference: Tensor) -> str:
     """Of images as a trained network sees them: how sure it is, how many classes they have, how far they are."""
+    features = nn.Sequential(*list(network)[:-1])
     with torch.no_grad():
         p = network(images).softmax(dim=1)
-        distance = frechet_distance(network[:-1](images), network[:-1](reference))
+        distance = frechet_distance(features(images), features(reference))
     sure, mean = (p.amax(dim=1) > 0.9).float().mean(), p.mean(dim=0)
     return f"{100 * sure:.0f} % sure, {torch.special.entr(mean).sum().exp():.1f} classes, Fréchet {distance:.2f}"
 
