@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from deeptime.markov.msm import MaximumLikelihoodMSM
+from dl.mnist import draw
 from dl.rows import Row
 from dl.search import digits
 from matplotlib.figure import Figure
@@ -78,6 +79,9 @@ def clusters(data: Path, folder: Path) -> str:
         fit(module, own_loss, batches, valid, recipe=RECIPE)
     with torch.no_grad():
         mixture = matched(y_test, module.responsibilities(test).argmax(dim=1).numpy())
+    generator = torch.Generator().manual_seed(0)
+    rows = [module.sample(12, generator, cluster=cluster) for cluster in range(10)]
+    draw(rows, [f"cluster {cluster}" for cluster in range(10)], folder / "clusters.png")
     return f"accuracy on the 2,000: k-means {plain:.3f}, mixture {mixture:.3f}"
 
 

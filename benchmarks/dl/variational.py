@@ -37,7 +37,7 @@ def conditions(part: Part, classes: int) -> list[Tensor]:
     return [functional.one_hot(part.labels, classes).float()] if classes else []
 
 
-def trained(mnist: Mnist, classes: int) -> tuple[VariationalAutoencoder, float]:
+def trained(mnist: Mnist, classes: int, *, epochs: int = 100) -> tuple[VariationalAutoencoder, float]:
     """The model and the mean of its bound on the test images, in nats."""
     with seeded(0):
         encoder, decoder = (
@@ -51,7 +51,7 @@ def trained(mnist: Mnist, classes: int) -> tuple[VariationalAutoencoder, float]:
         ArrayBatches(binary(part.images, generator), *conditions(part, classes), size=500)
         for part in (mnist.valid, mnist.test)
     )
-    fit(module, own_loss, train, valid, recipe=Recipe(epochs=100, learning_rate=1e-3, ema=0.99))
+    fit(module, own_loss, train, valid, recipe=Recipe(epochs=epochs, learning_rate=1e-3, ema=0.99))
     with torch.no_grad():
         nats = torch.cat([module.losses(batch)["nats"] for batch in test.epoch(0)])
     return module, nats.mean().item()

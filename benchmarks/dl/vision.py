@@ -11,7 +11,7 @@ from torch import nn
 
 from molnet.nn.distortions import DistortedBatches, Distortion
 from molnet.nn.seeding import seeded
-from molnet.nn.vision import LeNet5, ResNet
+from molnet.nn.vision import AlexNet, Inception, LeNet1, LeNet5, ResNet
 from molnet.nn.visualization import maximize_activation
 from molnet.train.arrays import ArrayBatches, classification_loss
 from molnet.train.loop import fit
@@ -53,6 +53,31 @@ def resnet(data: Path, folder: Path) -> str:
     return f"{found:.2f} %"
 
 
+def others(data: Path, folder: Path) -> str:
+    """LeNet-1, AlexNet's layers, and two inception blocks, all with distorted images."""
+    mnist, found = read(data), []
+    for name, make, epochs in (("LeNet-1", LeNet1, 20), ("AlexNet", alexnet, 8), ("inception", inception, 8)):
+        with seeded(0):
+            network = make()
+        found.append(f"{name} {train(network, mnist, Distortion(), epochs=epochs):.2f} %")
+    return ", ".join(found)
+
+
+def alexnet() -> nn.Module:
+    """Its layers at a sixth of their width."""
+    return AlexNet(1, 10, width=16)
+
+
+def inception() -> nn.Module:
+    """A convolution, two inception blocks at half and a quarter of the resolution, and the mean over the image."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 5, padding=2, stride=2), nn.BatchNorm2d(16), nn.ReLU()),
+        *(Inception(16, narrow=8, middle=16, wide=4, pooled=4), nn.MaxPool2d(2)),
+        Inception(32, narrow=16, middle=32, wide=8, pooled=8),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)),
+    )
+
+
 def _batches(part: Part) -> ArrayBatches:
     return ArrayBatches(part.images, part.labels)
 
@@ -60,4 +85,5 @@ def _batches(part: Part) -> ArrayBatches:
 ROWS = [
     Row("LeNet-5", "from molnet.nn.vision import LeNet5", DATA, "98.5 %, better than without", lenet),
     Row("ResNet", "from molnet.nn.vision import ResNet", DATA, "99 %", resnet),
+    Row("other networks of images", "from molnet.nn.vision import AlexNet, Inception, LeNet1", DATA, "told", others),
 ]

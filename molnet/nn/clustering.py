@@ -65,7 +65,18 @@ class MixtureVAE(nn.Module):
         reconstruction = 0.5 * squares + x.shape[1] * (math.log(self.spread) + 0.5 * math.log(2 * math.pi))
         divergence = _log_normal(z, mean, log_scale) - self.joint(z).logsumexp(dim=1)
         loss = reconstruction + self.prior_weight * divergence
-        return {"loss": loss, "reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
+        return {"loss": loss, "reconstruction": reconstruction, "divergence": divergence}
+
+    @torch.no_grad()
+    def sample(
+        self, count: int, generator: torch.Generator, *, cluster: int | None = None
+    ) -> Float[Tensor, "batch inputs"]:
+        """The means g(z) for codes drawn from the mixture, or from one of its clusters."""
+        weights = self.log_weights.softmax(dim=0)
+        drawn = torch.multinomial(weights, count, replacement=True, generator=generator)
+        chosen = drawn if cluster is None else torch.full_like(drawn, cluster)
+        noise = torch.randn((count, self.centers.shape[1]), generator=generator, dtype=weights.dtype)
+        return self.decoder(self.centers[chosen] + self.log_scales[chosen].exp() * noise)
 
     @torch.no_grad()
     def start(self, x: Float[Tensor, "batch inputs"], *, seed: int = 0) -> None:

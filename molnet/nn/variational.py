@@ -65,7 +65,7 @@ class VariationalAutoencoder(nn.Module):
         mismatch = self.units.mismatch(x, field)
         divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(dim=1)
         parts = {"nats": mismatch + divergence, "reconstruction": mismatch, "divergence": divergence}
-        return {"loss": mismatch + self.beta * divergence, **{name: part.detach() for name, part in parts.items()}}
+        return {"loss": mismatch + self.beta * divergence, **parts}
 
     def sample(self, count: int, generator: torch.Generator, *, condition: Condition | None = None) -> Data:
         """The means of p(x | z) for latent variables drawn from the prior, under the condition of each."""

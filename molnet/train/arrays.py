@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -133,6 +134,33 @@ def own_loss(module: nn.Module, batch: Any) -> dict[str, Mean]:
             f"{type(module).__name__}.losses gave {found}; expected one number an example, with the entry 'loss'."
         )
     return {name: Mean(values.sum(), len(values)) for name, values in losses.items()}
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """`own_loss` with a part that enters gradually: loss − (1 − share) · weight · part, as in variational autoencoders
+    the divergence, which with its whole weight from the start may press all information out of the code.
+
+    The share rises from zero at the run's begin to one at the progress `until`; validation has the whole.
+    Source: S. R. Bowman et al., CoNLL 2016, section 3.1.
+    """
+
+    part: str
+    until: float
+    weight: float = 1.0
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.until <= 1:
+            raise ValueError(f"the {self.part} is warmed up until {self.until} of a run; expected above 0, up to 1.")
+
+    def during(self, progress: float) -> WarmUp:
+        return replace(self, share=min(1.0, progress / self.until))
+
+    def __call__(self, module: nn.Module, batch: Any) -> dict[str, Mean]:
+        means = own_loss(module, batch)
+        total, count = means["loss"]
+        return means | {"loss": Mean(total - (1 - self.share) * self.weight * means[self.part].total, count)}
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -45,6 +45,22 @@ def test_digits_fall_into_clusters() -> None:
     torch.testing.assert_close(found.sum(dim=1), torch.ones(len(x)))
 
 
+def test_samples_of_a_cluster_belong_to_it() -> None:
+    with seeded(0):
+        module = MixtureVAE([2, 2], clusters=3)
+    with torch.no_grad():
+        for network in (module.encoder, module.decoder):
+            network.layers[0].weight.copy_(torch.eye(2).repeat(2, 1)[: len(network.layers[0].weight)])
+        module.centers.copy_(torch.tensor([[5.0, 0.0], [-5.0, 0.0], [0.0, 5.0]]))
+        module.log_weights.copy_(torch.tensor([0.5, 0.25, 0.25]).log())
+    generator = torch.Generator().manual_seed(0)
+    drawn = module.sample(2000, generator, cluster=1)
+    assert (module.responsibilities(drawn).argmax(dim=1) == 1).float().mean() > 0.99
+    torch.testing.assert_close(drawn.mean(dim=0), module.centers[1].detach(), atol=0.1, rtol=0)
+    found = module.responsibilities(module.sample(2000, generator)).argmax(dim=1)
+    torch.testing.assert_close(found.bincount() / 2000, torch.tensor([0.5, 0.25, 0.25]), atol=0.04, rtol=0)
+
+
 def test_densities_are_normalized() -> None:
     with seeded(1):
         module = MixtureVAE([3, 1], clusters=3)

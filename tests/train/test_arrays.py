@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from molnet.train.arrays import NO_LABEL, ArrayBatches, classification_loss, own_loss, regression_loss
+from molnet.train.arrays import NO_LABEL, ArrayBatches, WarmUp, classification_loss, own_loss, regression_loss
 from molnet.train.loop import fit
 from molnet.train.recipe import Recipe
 
@@ -78,3 +78,28 @@ def test_a_module_with_its_own_loss_is_trained() -> None:
     torch.testing.assert_close(module.point.detach(), x.mean(0), atol=0.01, rtol=0)
     with pytest.raises(ValueError, match=r"Center.losses gave \{'loss': \(\)\}; expected one number an example"):
         own_loss(Center(reduced=True), x)
+
+
+class TwoParts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(3.0))
+
+    def losses(self, batch: Tensor) -> dict[str, Tensor]:
+        parts = {"near": (self.weight * batch - 1).square(), "far": self.weight.square().expand(len(batch))}
+        return {"loss": parts["near"] + 2 * parts["far"], **parts}
+
+
+def test_a_part_of_the_loss_enters_gradually() -> None:
+    loss, module, batch = WarmUp("far", until=0.5, weight=2.0), TwoParts(), torch.ones(4)
+    for progress, expected in ((0.0, 4.0), (0.25, 4 + 9.0), (0.5, 4 + 18.0), (0.9, 4 + 18.0)):
+        total, count = loss.during(progress)(module, batch)["loss"]
+        assert total.item() / count == pytest.approx(expected)
+    batches = ArrayBatches(batch)
+    history = fit(module, loss, batches, batches, recipe=Recipe(epochs=200, learning_rate=0.1, ema=0))
+    row = history.rows[0]
+    assert row["valid_loss"] == pytest.approx(row["valid_near"] + 2 * row["valid_far"])
+    # (w − 1)² + 2w² is least at w = 1/3.
+    assert module.weight.item() == pytest.approx(1 / 3, abs=0.05)
+    with pytest.raises(ValueError, match="the far is warmed up until 0 of a run"):
+        WarmUp("far", until=0)
