@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from ase import Atoms
+from mlearn_bpnn import fit_bpnn
 from rich.console import Console
 from rich.table import Table
 
@@ -56,14 +57,6 @@ def fit_linear(train: list[Atoms], cutoff: float, minutes: float) -> mn.Potentia
     """The defaults of `LinearPotential`."""
     atoms = mn.AtomEnergies.fit(train)
     return atoms + mn.LinearPotential.fit(train, cutoff=cutoff, prior=atoms)
-
-
-def fit_bpnn(train: list[Atoms], cutoff: float, minutes: float) -> mn.Potential:
-    """A BPNN with the default features; a tenth of the training frames chooses its epoch."""
-    learned, valid, _ = mn.split(train, valid=0.1, seed=0)
-    potential = mn.AtomEnergies.fit(learned) + mn.BPNN.like(learned, cutoff=cutoff)
-    mn.fit(potential, learned, valid, minutes=minutes, learning_rate=0.01)
-    return potential
 
 
 MODELS: Mapping[str, Callable[[list[Atoms], float, float], mn.Potential]] = {"linear": fit_linear, "bpnn": fit_bpnn}

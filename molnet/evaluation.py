@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def evaluate(
         periodic = bool(graph.cell.any())
         moved = replace(graph, positions=positions)
         energy = graph.sum_atoms(potential(_strained(moved, strain) if periodic else moved))
-        gradient, virial = _gradients(energy, (positions, strain), differentiable)
+        gradient, virial = gradients(energy, (positions, strain), differentiable)
     stress = _stress(virial, graph) if periodic else torch.full_like(graph.cell, torch.nan)
     return Properties(energy if differentiable else energy.detach(), -gradient, stress)
 
@@ -91,9 +91,23 @@ def _strained(graph: Graph, strain: Float[Tensor, "graphs 3 3"]) -> Graph:
     return replace(graph, positions=graph.positions + moved, cell=graph.cell + graph.cell @ symmetric)
 
 
-def _gradients(energy: Tensor, inputs: tuple[Tensor, ...], differentiable: bool) -> tuple[Tensor, ...]:
+def gradients(energy: Tensor, inputs: tuple[Tensor, ...], differentiable: bool) -> tuple[Tensor, ...]:
+    """The derivatives of the energies' sum, zero with respect to inputs that it doesn't depend on."""
     if not energy.requires_grad:
         return tuple(torch.zeros_like(x) for x in inputs)
     return torch.autograd.grad(
         energy.sum(), inputs, create_graph=differentiable, allow_unused=True, materialize_grads=True
     )
+
+
+def jacobian(outputs: Float[Tensor, " outputs"], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The derivatives of all outputs with respect to each parameter, outputs × its shape, in one pass backwards."""
+    directions = torch.eye(len(outputs), dtype=outputs.dtype, device=outputs.device)
+
+    def along(direction: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(
+            outputs, parameters, direction, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+
+    found: tuple[Tensor, ...] = torch.func.vmap(along)(directions)
+    return found

@@ -41,7 +41,7 @@ class FitConfig(Config):
     choices: ClassVar = {
         "model": ("schnet", "painn", "acenet", "bpnn", "linear"),
         "atom_energies": ("fit", "isolated"),
-        "optimizer": ("adamw", "soap"),
+        "optimizer": ("adamw", "soap", "kalman", "lbfgs"),
         "schedule": ("cosine", "plateau", "constant"),
     }
 
@@ -77,7 +77,7 @@ class FitConfig(Config):
     schedule: str = "cosine"
     weight_decay: float = 0.0
     clip_norm: float | None = 10.0
-    ema: float = 0.999
+    ema: float | None = None
 
 
 @dataclass(frozen=True)

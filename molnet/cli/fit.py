@@ -28,7 +28,7 @@ from molnet.files import FileError, atomic_write, lock_folder
 from molnet.models import BPNN, ACENet, LinearPotential, PaiNN, SchNet
 from molnet.potential import Potential
 from molnet.priors import ZBL, AtomEnergies
-from molnet.train import Constant, Cosine, Late, Plateau, fit, loss_for
+from molnet.train import LBFGS, Constant, Cosine, Kalman, Late, Plateau, fit, loss_for
 
 WEIGHTS = ("energy_weight", "forces_weight", "stress_weight")
 TRAINING = (
@@ -45,6 +45,11 @@ TRAINING = (
 FREE = ("epochs", "minutes", "patience")
 """What a resumed run may have otherwise."""
 MESSAGE_PASSING: Mapping[str, Any] = {"schnet": SchNet, "painn": PaiNN, "acenet": ACENet}
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "kalman": {"optimizer": Kalman(), "ema": 0.99},
+    "lbfgs": {"optimizer": LBFGS(), "ema": 0.0, "batch_edges": 10**12},
+}
+"""What goes with each optimizer, where the options don't say otherwise."""
 BASELINE_EDGES = 1_000_000
 """Pairs of neighbours that a linear baseline reads at most."""
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
@@ -108,7 +113,7 @@ def _train(potential: Potential, options: FitConfig, parts: Split, *, resume: bo
         folder=Path(options.folder),
         resume=resume,
         schedule=SCHEDULES[options.schedule](),
-        **_chosen(options, TRAINING),
+        **_training(options),
     )
     return history.stopped != "interrupted"
 
@@ -171,6 +176,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _late(options: FitConfig) -> Late | None:
     weight = options.late_energy_weight
     return None if weight is None else Late(options.late_after, energy_weight=weight)
+
+
+def _training(options: FitConfig) -> dict[str, Any]:
+    given = {name: value for name, value in _chosen(options, TRAINING).items() if value is not None}
+    method = METHODS.get(options.optimizer, {})
+    return {**method, **given, "optimizer": method.get("optimizer", options.optimizer)}
 
 
 def _chosen(options: FitConfig, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -78,7 +78,8 @@ Patience = Annotated[
     int | None, _option("Epochs without improvement that end the fit.", "Training", default="patience")
 ]
 Optimizer = Annotated[
-    Literal["adamw", "soap"] | None, _option("What makes the steps.", "Training", default="optimizer")
+    Literal["adamw", "soap", "kalman", "lbfgs"] | None,
+    _option("What makes the steps; the last two for BPNN.", "Training", default="optimizer"),
 ]
 LearningRate = Annotated[float | None, _option("Largest learning rate.", "Training", default="learning_rate")]
 Schedule = Annotated[
@@ -87,4 +88,7 @@ Schedule = Annotated[
 ]
 WeightDecay = Annotated[float | None, _option("Decoupled weight decay.", "Training", default="weight_decay")]
 ClipNorm = Annotated[float | None, _option("Largest gradient norm.", "Training", default="clip_norm")]
-Ema = Annotated[float | None, _option("Decay of the averaged weights, 0 for none.", "Training", default="ema")]
+Ema = Annotated[
+    float | None,
+    _option("Decay of the averaged weights, 0 for none (0.999; with kalman 0.99, with lbfgs 0).", "Training"),
+]

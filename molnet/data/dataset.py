@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from ase import Atoms
+from jaxtyping import Int
+from torch import Tensor
 
 from molnet.data.convert import to_graph, to_properties
 from molnet.data.labels import where
 from molnet.data.neighbors import check_memory
+from molnet.evaluation import evaluate
 from molnet.graph import Graph, Properties, batch
+from molnet.potential import Potential
 
 
 class Batch(NamedTuple):
@@ -20,6 +25,15 @@ class Batch(NamedTuple):
     graph: Graph
     target: Properties
     names: list[str]
+
+    @property
+    def atoms(self) -> Int[Tensor, " graphs"]:
+        """How many atoms each structure has."""
+        return torch.bincount(self.graph.graph_index, minlength=self.graph.n_graphs)
+
+    def evaluate(self, potential: Potential) -> Properties:
+        """What a potential says of them, differentiable where it is in training."""
+        return evaluate(potential, self.graph, differentiable=potential.training)
 
 
 class Dataset:
@@ -57,10 +71,21 @@ def _graph(atoms: Atoms, cutoff: float, index: int) -> Graph:
         raise ValueError(f"{where(atoms, index)}: {error}") from error
 
 
+@runtime_checkable
+class Source(Protocol):
+    """Structures by number, with their sizes in edges: what batches are made of."""
+
+    sizes: list[int]
+
+    def batch(self, chosen: Sequence[int]) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
 class Batches:
     """What the training loop reads: `epoch(n)` yields the batches of epoch n, always the same ones for the same n."""
 
-    def __init__(self, data: Dataset, edges: int, seed: int | None) -> None:
+    def __init__(self, data: Source, edges: int, seed: int | None) -> None:
         self.data, self.edges, self.seed = data, edges, seed
         self._length = len(self._plan(0))  # asked for every step
 
@@ -68,7 +93,7 @@ class Batches:
         """The number of batches of the first epoch; that of a shuffled data set may differ by a few from it."""
         return self._length
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[Any]:
         for chosen in self._plan(number):
             yield self.data.batch(chosen)
 

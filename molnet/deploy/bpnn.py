@@ -40,7 +40,8 @@ BACKWARD: dict[type[Activation], Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 def batches(members: Sequence[Any]) -> bool:
     """Whether these are networks that a `CompiledBPNN` can compute together."""
     first = members[0]
-    if not isinstance(first, BPNN) or type(first.activation) not in BACKWARD:
+    known = isinstance(first, BPNN) and isinstance(first.features, SymmetryFunctions)
+    if not known or type(first.activation) not in BACKWARD:
         return False
     shape = _shape(first)
     hidden = all(len(widths) > 1 for widths in shape[-1])
@@ -65,8 +66,9 @@ class CompiledBPNN(CompiledTerm):
         super().__init__()
         first = members[0]
         self.species, self.cutoff = first.species, first.cutoff
+        features: Any = first.features  # SymmetryFunctions, as `batches` has seen
         activation: Any = first.activation
-        self.features, self.activation = first.features, activation
+        self.features, self.activation = features, activation
         self.members = nn.ModuleList(deepcopy(member).requires_grad_(False) for member in members)
         self._layout = Kept(self._lay_out)
         self._folded: _Folded | None = None

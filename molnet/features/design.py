@@ -24,6 +24,9 @@ class AtomFeatures(Protocol):
     elements: SpeciesIndex
 
     @property
+    def counts(self) -> tuple[int, ...]: ...
+
+    @property
     def names(self) -> list[str]: ...
 
     @property

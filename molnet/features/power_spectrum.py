@@ -73,6 +73,11 @@ class PowerSpectrum(nn.Module):
         return [f"A({symbol})" for symbol in symbols] + spectrum
 
     @property
+    def counts(self) -> tuple[int, ...]:
+        """How many features an atom of each element has: all of them."""
+        return len(self.species) * (len(self.names),)
+
+    @property
     def degrees(self) -> list[int]:
         """Of each feature: n + 1, and n + n' + l + 1 of a product."""
         n = [channel % self.radial for channel in range(len(self.species) * self.radial)]

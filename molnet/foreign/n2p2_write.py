@@ -9,6 +9,7 @@ from typing import Any
 from ase.data import chemical_symbols
 from torch import Tensor
 
+from molnet.features import SymmetryFunctions
 from molnet.files import atomic_write
 from molnet.foreign.functions import CUTOFFS, WORDS, Function, functions_of
 from molnet.foreign.lines import written
@@ -30,7 +31,7 @@ def write_n2p2(
     network, energies = _parts(model)
     length, energy = units(length_unit, energy_unit)
     elements = sorted(network.species)
-    functions = {z: functions_of(network.features, z, length) for z in elements}
+    functions = {z: functions_of(_features(network), z, length) for z in elements}
     order = {z: [k for k, _ in sorted(enumerate(own), key=_place)] for z, own in functions.items()}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +41,12 @@ def write_n2p2(
     for z in elements:
         atomic_write(folder / f"weights.{z:03d}.data", _text(_weights(network, z, order[z])))
     return folder
+
+
+def _features(network: BPNN) -> SymmetryFunctions:
+    if not isinstance(network.features, SymmetryFunctions):
+        raise TypeError(f"n2p2 has no {type(network.features).__name__}; it has symmetry functions.")
+    return network.features
 
 
 def _place(numbered: tuple[int, Function]) -> tuple[Any, ...]:
@@ -104,7 +111,7 @@ def _letter(activation: Activation) -> str:
 
 
 def _cutoff_type(network: BPNN) -> str:
-    wanted = network.features.cutoff_function
+    wanted = _features(network).cutoff_function
     for number, make in enumerate(CUTOFFS):
         if make(wanted.inner) == wanted:
             return f"cutoff_type {number} {wanted.inner!r}"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from ase import Atoms
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from molnet.data.convert import to_graph
 from molnet.data.labels import where
 from molnet.data.statistics import rms_force, species_of
+from molnet.features.design import AtomFeatures
 from molnet.features.ranges import Ranges, refuse_not_finite
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.graph import Graph
@@ -39,7 +40,7 @@ class BPNN(Potential):
 
     def __init__(
         self,
-        features: SymmetryFunctions,
+        features: AtomFeatures,
         *,
         hidden: Hidden = (32, 32),
         activation: Activation | Sequence[Activation] = SiLU(),  # noqa: B008 - frozen
@@ -91,10 +92,14 @@ class BPNN(Potential):
             self.spread[number] = spread.clamp(min=floor)
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        element = self.features.elements(graph.species)
+        return self.of_features(self.features(graph), self.features.elements(graph.species))
+
+    def of_features(
+        self, values: Float[Tensor, "atoms features"], element: Int[Tensor, " atoms"]
+    ) -> Float[Tensor, " atoms"]:
+        """The atom energies (eV) for features that are known; elements are places in `species`."""
         mean, spread = (table.index_select(0, element) for table in (self.mean, self.spread))
-        standardized = (self.features(graph) - mean) / spread
-        return self.scale * self.networks(standardized, element).squeeze(1)
+        return self.scale * self.networks((values - mean) / spread, element).squeeze(1)
 
 
 def _of_each(hidden: Hidden, elements: int) -> list[list[int]]:

@@ -52,6 +52,16 @@ class LossInStages(Protocol):
     def during(self, progress: float) -> Loss: ...
 
 
+@runtime_checkable
+class Learner(Protocol):
+    """An optimizer that wants more of a batch than the gradient of its loss.
+
+    `learn` makes a step and returns what the loss reports; where that isn't finite, it leaves all as it was.
+    """
+
+    def learn(self, module: Any, loss: Any, batch: Any) -> Mapping[str, Mean]: ...
+
+
 class NonFinite(ArithmeticError):
     """A loss or gradient that is NaN or infinite; `batch`, `epoch` and `step` say where."""
 
@@ -99,7 +109,9 @@ def fit(
         raise ValueError(f"fit needs batches; train has {len(train)} and valid has {len(valid)}.")
     if recipe.epochs is recipe.minutes is None and _changes(loss):
         raise ValueError("the loss changes as the run goes on, and the recipe has no end: give epochs or minutes.")
-    optimizer = optimizer or OPTIMIZERS[recipe.optimizer](module, recipe)
+    if optimizer is None:
+        chosen = recipe.optimizer
+        optimizer = OPTIMIZERS[chosen](module, recipe) if isinstance(chosen, str) else chosen.build(module)
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     state = State(module, copy.deepcopy(module) if recipe.ema else module, optimizer)
@@ -187,6 +199,23 @@ class _Loop:
 
     def train_step(self, loss: Loss, batch: Any) -> None:
         state, recipe = self.state, self.recipe
+        if isinstance(state.optimizer, Learner):
+            means = state.optimizer.learn(state.module, loss, batch)
+            if not math.isfinite(means["loss"].total.detach()):
+                raise NonFinite("loss", batch, state)
+        else:
+            means = self.descend(loss, batch)
+        if recipe.ema:
+            # A short memory at first, so that the initial weights are soon forgotten.
+            decay = min(recipe.ema, (1 + state.step) / (10 + state.step))
+            get_ema_multi_avg_fn(decay)(self.averages, self.parameters, None)
+        _add(state.sums, means)
+        state.batch += 1
+        state.step += 1
+
+    def descend(self, loss: Loss, batch: Any) -> Mapping[str, Mean]:
+        """A step along the gradient of the loss; returns what the loss was."""
+        state, recipe = self.state, self.recipe
         state.optimizer.zero_grad()
         means = loss(state.module, batch)
         objective = means["loss"].total / means["loss"].count
@@ -199,13 +228,7 @@ class _Loop:
         if recipe.clip_norm is not None:
             clip_grads_with_norm_(self.parameters, recipe.clip_norm, norm)
         state.optimizer.step()
-        if recipe.ema:
-            # A short memory at first, so that the initial weights are soon forgotten.
-            decay = min(recipe.ema, (1 + state.step) / (10 + state.step))
-            get_ema_multi_avg_fn(decay)(self.averages, self.parameters, None)
-        _add(state.sums, means)
-        state.batch += 1
-        state.step += 1
+        return means
 
     def validate(self) -> Row:
         """The validation means with the averaged weights; autograd stays on, for losses of forces."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from molnet.data.dataset import Batch
-from molnet.evaluation import evaluate
 from molnet.potential import Potential
+from molnet.train.cached import CachedBatch
 from molnet.train.loop import Mean
 
 
@@ -110,23 +110,46 @@ class Loss:
         stages = (self, self.during(1.0))
         return [name for name in ("energy", "forces", "stress") if any(getattr(s, f"{name}_weight") for s in stages)]
 
-    def __call__(self, potential: Potential, batch: Batch) -> dict[str, Mean]:
-        predicted = evaluate(potential, batch.graph, differentiable=potential.training)
+    def __call__(self, potential: Potential, batch: Batch | CachedBatch) -> dict[str, Mean]:
+        means, errors = self._errors(potential, batch)
+        total = sum((weight * self.error(each).sum() / known.sum() for weight, known, each in errors), _ZERO)
+        return {"loss": Mean(total * len(batch.atoms), len(batch.atoms)), **means}
+
+    def measured(self, potential: Potential, batch: Batch | CachedBatch) -> tuple[dict[str, Mean], list[Tensor]]:
+        """What is reported, and √(w/count) times the errors, of energies, forces and stresses that are known.
+
+        The sum of their squares is the loss. ValueError for an error function that isn't the square.
+        """
+        if self.error != Squared():
+            raise ValueError(f"squares are needed here; the loss has error={self.error}.")
+        means, errors = self._errors(potential, batch)
+        found = [(weight / known.sum()) ** 0.5 * each[known] for weight, known, each in errors]
+        total = sum((each.detach().square().sum() for each in found), _ZERO)
+        return {"loss": Mean(total * len(batch.atoms), len(batch.atoms)), **means}, found
+
+    def _errors(
+        self, potential: Potential, batch: Batch | CachedBatch
+    ) -> tuple[dict[str, Mean], list[tuple[float, Tensor, Tensor]]]:
+        """What is reported, and of each label its weight, where it is known, and errors, zero elsewhere."""
+        predicted = batch.evaluate(potential)
         target = batch.target.to(predicted.energy.device)
-        atoms = torch.bincount(batch.graph.graph_index, minlength=batch.graph.n_graphs).to(target.energy)
+        atoms = batch.atoms.to(target.energy)
         one = torch.ones_like(atoms[:1])
         terms = [
             ("energy", "meV_per_atom", self.energy_weight, 1 / atoms),
             ("forces", "meV_per_A", self.forces_weight, one),
             ("stress", "meV_per_A3", self.stress_weight, one),
         ]
-        total = torch.zeros((), dtype=torch.float64, device=atoms.device)
-        metrics: dict[str, Mean] = {}
+        means: dict[str, Mean] = {}
+        errors = []
         for name, unit, weight, scale in terms:
             measured = getattr(target, name)
             known = ~measured.isnan()
             if weight and (count := int(known.sum())):
                 error = torch.where(known, (getattr(predicted, name) - measured) * scale, 0.0).double()
-                total = total + weight * self.error(error).sum() / count
-                metrics[f"{name}_mae_{unit}"] = Mean(1e3 * error.detach().abs().sum(), count)
-        return {"loss": Mean(total * batch.graph.n_graphs, batch.graph.n_graphs), **metrics}
+                errors.append((weight, known, error))
+                means[f"{name}_mae_{unit}"] = Mean(1e3 * error.detach().abs().sum(), count)
+        return means, errors
+
+
+_ZERO = torch.zeros((), dtype=torch.float64)

@@ -1,12 +1,13 @@
-"""The optimizers that the loop makes where none is given."""
+"""The optimizers that the loop makes where none is given, and one for all data at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from molnet.train.recipe import Recipe
 from molnet.train.soap import SOAP
@@ -52,3 +53,40 @@ def decay_groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 def trainable(module: nn.Module) -> list[nn.Parameter]:
     """The parameters that require a gradient."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS with a line search (strong Wolfe conditions), for batches that hold all data.
+
+    A step of the loop is a batch with up to `iterations` of them, from the last `memory` changes of the gradient.
+    Source: J. Nocedal & S. J. Wright, Numerical Optimization, 2nd ed., algorithms 7.5 and 3.5.
+    """
+
+    iterations: int = 20
+    memory: int = 50
+
+    def build(self, module: nn.Module) -> LBFGSSteps:
+        options: dict[str, Any] = {"max_iter": self.iterations, "history_size": self.memory}
+        return LBFGSSteps(trainable(module), line_search_fn="strong_wolfe", tolerance_change=0.0, **options)
+
+
+class LBFGSSteps(torch.optim.LBFGS):
+    """torch's, with the closure that it needs."""
+
+    def learn(self, module: nn.Module, loss: Any, batch: Any) -> Mapping[str, Any]:
+        """Some iterations on a batch; returns what the loss reported before them. Searches know no learning rate."""
+        self.param_groups[0]["lr"] = 1.0
+        reported: list[Mapping[str, Any]] = []
+        parameters = self.param_groups[0]["params"]
+
+        def closure() -> Tensor:
+            self.zero_grad()
+            means = loss(module, batch)
+            objective: Tensor = means["loss"].total / means["loss"].count
+            objective.backward(inputs=parameters)
+            reported.append(means)
+            return objective
+
+        self.step(closure)
+        return reported[0]

@@ -15,6 +15,7 @@ from molnet.data.dataset import Dataset
 from molnet.data.labels import labels, require
 from molnet.potential import Potential
 from molnet.suggest import did_you_mean
+from molnet.train.cached import CachedDataset, cacheable
 from molnet.train.loop import History, NonFinite
 from molnet.train.loop import fit as run_loop
 from molnet.train.loss import Late, Loss
@@ -55,7 +56,7 @@ def fit(
         require(frames, *loss.labels)
         for atoms in frames:
             potential.refuse_unknown(atoms.numbers.tolist())
-    data, held_out = Dataset(train, potential.cutoff), Dataset(valid, potential.cutoff)
+    data, held_out = (_data(potential, frames) for frames in (train, valid))
     edges = batch_edges or 10 * (sum(data.sizes) // len(data.sizes) + 1)
     batches = data.batches(edges, seed=seed), held_out.batches(4 * edges)
     potential.provenance = {**potential.provenance, "coverage": coverage(train)}
@@ -63,6 +64,11 @@ def fit(
         return run_loop(potential, loss, *batches, recipe=options, folder=folder, resume=resume)
     except NonFinite as error:
         raise BrokenFrames(error) from error
+
+
+def _data(potential: Potential, frames: Sequence[Atoms]) -> Dataset | CachedDataset:
+    data = Dataset(frames, potential.cutoff)
+    return CachedDataset(data, potential) if cacheable(potential) else data
 
 
 class BrokenFrames(ArithmeticError):

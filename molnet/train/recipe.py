@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 OPTIMIZERS = ("adamw", "soap")
 
@@ -80,20 +80,30 @@ class Cosine:
 Schedule = Constant | Plateau | Cosine
 
 
+@runtime_checkable
+class Method(Protocol):
+    """How weights are changed, where not by AdamW: a dataclass of settings, such as `Kalman` or `LBFGS`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def build(self, module: Any) -> Any:
+        """The torch optimizer of a module's parameters."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to train: what ends a run, and how steps are made; None means no limit.
 
     `epochs`, `minutes` (wall-clock, with validation) and `patience` (epochs without a better validation
-    loss) end the run, whichever comes first. `optimizer` is one of `OPTIMIZERS`; `clip_norm` limits the
-    gradient's norm; `ema` is the decay of the averaged weights, 0 to average nothing. Raises ValueError for values
-    out of range.
+    loss) end the run, whichever comes first. `optimizer` is one of `OPTIMIZERS`, or settings such as `Kalman()`, which
+    know no learning rate, decay or clipping; `clip_norm` limits the gradient's norm; `ema` is the decay of the averaged
+    weights, 0 to average nothing. Raises ValueError for values out of range.
     """
 
     epochs: int | None = 100
     minutes: float | None = None
     patience: int | None = None
-    optimizer: str = "adamw"
+    optimizer: str | Method = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip_norm: float | None = 10.0
@@ -104,7 +114,8 @@ class Recipe:
         for name in ("epochs", "minutes", "patience", "clip_norm"):
             value = getattr(self, name)
             _require(value is None or value > 0, name, value, "positive, or None")
-        _require(self.optimizer in OPTIMIZERS, "optimizer", repr(self.optimizer), " or ".join(OPTIMIZERS))
+        known = isinstance(self.optimizer, Method) or self.optimizer in OPTIMIZERS
+        _require(known, "optimizer", repr(self.optimizer), " or ".join(OPTIMIZERS))
         _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         _require(0 <= self.ema < 1, "ema", self.ema, "0 (off) or a decay below 1")
@@ -122,4 +133,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as plain JSON values; the schedule is named by its class."""
-        return {**asdict(self), "schedule": {"name": type(self.schedule).__name__, **asdict(self.schedule)}}
+        named: dict[str, Any] = {"schedule": self.schedule}
+        if not isinstance(self.optimizer, str):
+            named["optimizer"] = self.optimizer
+        return {**asdict(self), **{name: {"name": type(o).__name__, **asdict(o)} for name, o in named.items()}}

@@ -231,10 +231,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _check_recipe(path: Path, stored: dict[str, Any], recipe: Recipe) -> None:
     given = recipe.to_json()
-    changed = [name for name in given if name not in _LIMITS and stored[name] != given[name]]
+    changed = [name for name in given if name not in _LIMITS and stored.get(name) != given[name]]
     if changed:
         raise FileError(
-            f"{path} was trained with another {changed[0]}: {stored[changed[0]]}, now {given[changed[0]]}. "
+            f"{path} was trained with another {changed[0]}: {stored.get(changed[0])}, now {given[changed[0]]}. "
             f"A resumed run may change {', '.join(sorted(_LIMITS))}; start a new one for the rest."
         )
 
