@@ -87,7 +87,8 @@ class LinearPotential(Potential):
         return products_up_to(self.features.degrees, self.degree)
 
     def forward(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        G, element = self.features(graph), self.features.elements(graph.species)
+        # In the coefficients' precision, also beside a network in single precision.
+        G, element = self.features(graph).to(self.linear.dtype), self.features.elements(graph.species)
         slopes = (G @ self.quadratic).transpose(0, 1) if self.degree else torch.zeros_like(self.linear)
         by_element = self.constants + (G.unsqueeze(1) * (self.linear + slopes)).sum(2)
         return by_element.gather(1, element.unsqueeze(1)).squeeze(1)

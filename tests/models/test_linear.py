@@ -15,7 +15,7 @@ from molnet.data.labels import LabelError, set_labels
 from molnet.data.read import read
 from molnet.evaluation import evaluate
 from molnet.features import G2, PowerSpectrum, SymmetryFunctions
-from molnet.models import LinearPotential
+from molnet.models import BPNN, LinearPotential
 from molnet.priors import AtomEnergies
 from tests.shared import shared_data
 
@@ -116,3 +116,14 @@ def test_an_eighth_of_the_published_germanium_beats_the_published_network() -> N
     potential = LinearPotential(PowerSpectrum([32], 4.5, length=2.5, radial=6, degree=6), degree=6)
     potential.solve(train, prior=prior)
     assert errors(prior + potential, test).forces.mae < 85.0
+
+
+def test_a_network_in_single_precision_stands_beside_it() -> None:
+    train = copper(6)
+    linear = LinearPotential.fit(train, cutoff=4.0)
+    both = linear + BPNN.like(train, cutoff=4.0, hidden=(4,))
+    graph = to_graph(train[0], 4.0)
+    found, alone, rest = (evaluate(each, graph) for each in (both, linear, both.terms[1]))
+    for name in ("energy", "forces", "stress"):
+        expected = getattr(alone, name).double() + getattr(rest, name)
+        torch.testing.assert_close(getattr(found, name).double(), expected, rtol=1e-4, atol=1e-4)
