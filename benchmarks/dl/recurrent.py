@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import lzma
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def completed(data: Path, folder: Path, *, epochs: int = 12, lengths: tuple[int,
         "RNN": (nn.RNN, lambda module: module),
         "orthogonal RNN": (nn.RNN, orthogonal_),
         "LSTM": (nn.LSTM, orthogonal_),
-        "GRU": (nn.GRU, orthogonal_),
+        "GRU": (nn.GRU, partial(orthogonal_, forget_bias=2.0)),
     }
     figure = Figure(figsize=(4, 3))
     axes = figure.subplots()

@@ -12,6 +12,7 @@ from dl.rows import Row
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from molnet.nn.distortions import Distortion
 from molnet.nn.seeding import seeded
 from molnet.nn.sets import DeepSets, EquivariantLayer, SumPool, pad_sets
 from molnet.train.arrays import classification_loss, regression_loss
@@ -60,15 +61,32 @@ class Outliers(Sums):
             yield self.images[rows.reshape(digit.shape)], torch.ones_like(digit, dtype=torch.bool), place
 
 
-def read(data: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Images [images, 1, 28, 28] from 0 to 1 and labels: 8,000 to train with, 2,000 to test with."""
+@dataclass(frozen=True)
+class DistortedSets:
+    """Sets whose images are distorted, but in epoch 0."""
+
+    sets: Sums
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(number)
+        for images, mask, y in self.sets.epoch(number):
+            if number:
+                images[mask] = Distortion()(images[mask], generator)
+            yield images, mask, y
+
+
+def read(data: Path) -> list[tuple[Tensor, Tensor]]:
+    """Images [images, 1, 28, 28] from 0 to 1 and labels: 7,000 to train with, 1,000 to watch, 2,000 to test with."""
     with np.load(data / "dlcore" / "mnist_t10k.npz") as file:
         images, labels = (
             torch.from_numpy(file["images"]).float()[:, None] / 255,
             torch.from_numpy(file["labels"]).long(),
         )
         train, test = file["split_train"], file["split_test"]
-    return (images[train], labels[train]), (images[test], labels[test])
+    return [(images[part], labels[part]) for part in (train[:7000], train[7000:], test)]
 
 
 def image_network(outputs: int) -> nn.Sequential:
@@ -103,13 +121,13 @@ def tried(module: nn.Module, batches: Sums) -> tuple[Tensor, Tensor]:
     return torch.cat([answer for answer, _ in found]), torch.cat([y for _, y in found])
 
 
-def digit_sums(data: Path, folder: Path, *, epochs: int = 15) -> str:
+def digit_sums(data: Path, folder: Path, *, epochs: int = 40) -> str:
     """Share of sums that are right when rounded, and the mean error, for sets larger than those of the training."""
-    train, test = read(data)
+    train, watch, test = read(data)
     with seeded(0):
         module = DeepSets(nn.Sequential(image_network(64), nn.ReLU()), SumPool(), nn.Linear(64, 1))
-    recipe = Recipe(epochs=epochs, learning_rate=1e-3, ema=0.99)
-    fit(module, regression_loss, Sums(*train, (1, 10)), Sums(*test, (1, 10), batches=10), recipe=recipe)
+    recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, ema=0.99)
+    fit(module, regression_loss, DistortedSets(Sums(*train, (1, 10))), Sums(*watch, (1, 10), batches=10), recipe=recipe)
     sizes, errors, right = (5, 10, 20, 40, 80), [], []
     for size in sizes:
         found, wanted = tried(module, Sums(*test, (size, size), batches=10))
@@ -125,12 +143,12 @@ def digit_sums(data: Path, folder: Path, *, epochs: int = 15) -> str:
 
 def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
     """Share of sets of eight whose outlier is found."""
-    train, test = read(data)
+    train, watch, test = read(data)
     with seeded(0):
         module = OddOneOut()
-    recipe = Recipe(epochs=epochs, learning_rate=2e-3, ema=0.99)
-    outliers = Outliers(*test, (8, 8), batches=20)
-    fit(module, classification_loss, Outliers(*train, (8, 8)), outliers, recipe=recipe)
+    recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, ema=0.99)
+    fit(module, classification_loss, DistortedSets(Outliers(*train, (8, 8))), Outliers(*watch, (8, 8), batches=20), recipe=recipe)
+    outliers = Outliers(*test, (8, 8), batches=40)
     found, wanted = tried(module, outliers)
     images = next(outliers.epoch(0))[0][:4]
     figure = Figure(figsize=(6, 3))

@@ -34,7 +34,9 @@ M = TypeVar("M", bound=nn.Module)
 def orthogonal_(module: M, forget_bias: float = 1.0) -> M:
     """Starts all recurrent layers of a module, in place, so that they neither forget nor explode: for each gate,
 
-        W_recurrent orthogonal,   W_input by Glorot's rule,   b = 0, but forget_bias for the forget gate of an LSTM.
+        W_recurrent orthogonal,   W_input by Glorot's rule,   b = 0, but forget_bias for the gate that keeps the state,
+
+    the forget gate of an LSTM and the update gate z of a GRU, h_t = z h_{t−1} + (1 − z) n_t.
 
     Sources: A. Saxe, J. McClelland and S. Ganguli, ICLR 2014; R. Jozefowicz et al., ICML 2015, section 5.
     """
@@ -47,7 +49,7 @@ def orthogonal_(module: M, forget_bias: float = 1.0) -> M:
                     nn.init.xavier_uniform_(gate)
                 else:
                     nn.init.zeros_(gate)
-            if isinstance(layer, nn.LSTM) and "bias_ih" in name:
+            if isinstance(layer, nn.LSTM | nn.GRU) and "bias_ih" in name:
                 parameter.detach()[layer.hidden_size : 2 * layer.hidden_size] = forget_bias
     return module
 
