@@ -47,13 +47,13 @@ def recognized(data: Path, folder: Path, *, epochs: int = 8, length: int = 16) -
     return f"{right:.1%} of words of {length}"
 
 
-def shakespeare(data: Path, folder: Path, *, epochs: int = 8, channels: int = 128, blocks: int = 3) -> str:
+def shakespeare(data: Path, folder: Path, *, epochs: int = 2, channels: int = 128, blocks: int = 3) -> str:
     """Nats per character of the last 10 %, in excerpts of 128 with nothing before, and what it writes."""
     vocabulary, train, valid, test = read_shakespeare(data)
     with seeded(0):
         sizes = {"time": 128, "channels": channels, "heads": 4, "blocks": blocks}
-        module = CausalTransformer(len(vocabulary), **sizes, dropout=0.05)
-    recipe = Recipe(epochs=epochs, learning_rate=2e-3, clip_norm=1.0, weight_decay=0.1, ema=0.99)
+        module = CausalTransformer(len(vocabulary), **sizes)
+    recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, clip_norm=1.0, ema=0.99)
     watch = TextBatches(valid, time=128, size=64)
     fit(module, own_loss, TextBatches(train, time=128, size=16), watch, recipe=recipe)
     with torch.no_grad():
