@@ -127,7 +127,7 @@ def digit_sums(data: Path, folder: Path, *, epochs: int = 40) -> str:
     with seeded(0):
         module = DeepSets(nn.Sequential(image_network(64), nn.ReLU()), SumPool(), nn.Linear(64, 1))
     recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, ema=0.99)
-    fit(module, regression_loss, DistortedSets(Sums(*train, (1, 10))), Sums(*watch, (1, 10), batches=10), recipe=recipe)
+    fit(module, regression_loss, Sums(*train, (1, 10)), Sums(*watch, (1, 10), batches=10), recipe=recipe)
     sizes, errors, right = (5, 10, 20, 40, 80), [], []
     for size in sizes:
         found, wanted = tried(module, Sums(*test, (size, size), batches=10))

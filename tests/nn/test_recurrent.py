@@ -39,6 +39,8 @@ def test_a_layer_starts_orthogonal_and_remembering() -> None:
     for gate in layer.weight_hh_l1.split(5):
         torch.testing.assert_close(gate @ gate.T, torch.eye(5))
     assert (layer.bias_ih_l1 + layer.bias_hh_l1).tolist() == [0] * 5 + [2] * 5 + [0] * 10
+    gated = orthogonal_(nn.GRU(3, 5), forget_bias=30.0)
+    torch.testing.assert_close(gated(torch.ones(4, 3), torch.ones(1, 5))[0], torch.ones(4, 5))
 
 
 @pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
