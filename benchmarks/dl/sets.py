@@ -147,7 +147,8 @@ def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
     with seeded(0):
         module = OddOneOut()
     recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, ema=0.99)
-    fit(module, classification_loss, DistortedSets(Outliers(*train, (8, 8))), Outliers(*watch, (8, 8), batches=20), recipe=recipe)
+    batches = DistortedSets(Outliers(*train, (8, 8))), Outliers(*watch, (8, 8), batches=20)
+    fit(module, classification_loss, *batches, recipe=recipe)
     outliers = Outliers(*test, (8, 8), batches=40)
     found, wanted = tried(module, outliers)
     images = next(outliers.epoch(0))[0][:4]
