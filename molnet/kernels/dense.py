@@ -10,14 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from molnet.kernels.compiled import SOURCES, compiled, inlined
+from molnet.kernels.compiled import SOURCES, compiled, inlined, part
+from molnet.kernels.tiles import BYTES, ROWS, add_tile
 
 Array = NDArray[Any]
 
 
 @compiled
-def add_product(low: int, high: int, x: Array, W: Array, out: Array) -> None:
-    """Adds x W to the rows from low to high. Four rows at a time share what is read of W, and four terms a sum."""
+def add_product(low: int, high: int, x: Array, W: Array, out: Array, sources: int = SOURCES) -> None:
+    """Adds x W to the rows from low to high, tile by tile as far as they go."""
+    columns = BYTES // out.itemsize
+    tiled, rows = W.shape[1] // columns * columns, low + (high - low) // ROWS * ROWS
+    if W.shape[0] > 0:
+        for c in range(0, tiled, columns):
+            for i in range(low, rows, ROWS):
+                add_tile(x, i, W, c, out)
+    if tiled < W.shape[1]:
+        _add_rest(low, rows, tiled, x, W, out)
+    _add_rest(rows, high, 0, x, W, out)
+
+
+@part
+def _add_rest(low: int, high: int, first: int, x: Array, W: Array, out: Array) -> None:
+    """The columns from the first on. Four rows at a time share what is read of W, and four terms a sum."""
     whole_rows, whole_terms = low + (high - low) // 4 * 4, W.shape[0] // 4 * 4
     for i in range(low, whole_rows, 4):
         for k in range(0, whole_terms, 4):
@@ -25,7 +40,7 @@ def add_product(low: int, high: int, x: Array, W: Array, out: Array) -> None:
             a10, a11, a12, a13 = x[i + 1, k], x[i + 1, k + 1], x[i + 1, k + 2], x[i + 1, k + 3]
             a20, a21, a22, a23 = x[i + 2, k], x[i + 2, k + 1], x[i + 2, k + 2], x[i + 2, k + 3]
             a30, a31, a32, a33 = x[i + 3, k], x[i + 3, k + 1], x[i + 3, k + 2], x[i + 3, k + 3]
-            for c in range(W.shape[1]):
+            for c in range(first, W.shape[1]):
                 w0, w1, w2, w3 = W[k, c], W[k + 1, c], W[k + 2, c], W[k + 3, c]
                 out[i, c] += a00 * w0 + a01 * w1 + a02 * w2 + a03 * w3
                 out[i + 1, c] += a10 * w0 + a11 * w1 + a12 * w2 + a13 * w3
@@ -33,14 +48,14 @@ def add_product(low: int, high: int, x: Array, W: Array, out: Array) -> None:
                 out[i + 3, c] += a30 * w0 + a31 * w1 + a32 * w2 + a33 * w3
         for k in range(whole_terms, W.shape[0]):
             for m in range(i, i + 4):
-                _add_scaled(out[m], x[m, k], W[k])
+                _add_scaled(out[m, first:], x[m, k], W[k, first:])
     for i in range(whole_rows, high):
         for k in range(0, whole_terms, 4):
             a0, a1, a2, a3 = x[i, k], x[i, k + 1], x[i, k + 2], x[i, k + 3]
-            for c in range(W.shape[1]):
+            for c in range(first, W.shape[1]):
                 out[i, c] += a0 * W[k, c] + a1 * W[k + 1, c] + a2 * W[k + 2, c] + a3 * W[k + 3, c]
         for k in range(whole_terms, W.shape[0]):
-            _add_scaled(out[i], x[i, k], W[k])
+            _add_scaled(out[i, first:], x[i, k], W[k, first:])
 
 
 @compiled
