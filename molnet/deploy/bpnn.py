@@ -14,26 +14,25 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from molnet.deploy.bpnn_loops import networks
 from molnet.deploy.term import CompiledTerm, Pullback
 from molnet.features.symmetry import SymmetryFunctions
 from molnet.graph import Graph
 from molnet.kept import Kept
-from molnet.kernels import PlainEnvironments
+from molnet.kernels import PlainEnvironments, dense
 from molnet.kernels.compiled import parts, share
-from molnet.kernels.dense import networks_layer
 from molnet.models.bpnn import BPNN
-from molnet.nn.activations import CELU, LINEAR, Activation, SiLU, Softplus, Tanh
+from molnet.nn.activations import CELU, Activation, SiLU, Softplus, Tanh
 
 ROWS = 4
-"""So many rows share what `networks_layer` reads."""
+"""A product of four rows takes as long as one of three, or of two."""
 
-# torch's derivatives: of an activation, from the gradient of its result h = f(a), and a or h.
-_aten = torch.ops.aten
-BACKWARD: dict[type[Activation], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
-    CELU: lambda f, grad, a, h: _aten.elu_backward(grad, f.alpha, 1.0, 1 / f.alpha, True, h),
-    SiLU: lambda f, grad, a, h: _aten.silu_backward(grad, a),
-    Softplus: lambda f, grad, a, h: _aten.softplus_backward(grad, a, 1.0, LINEAR),
-    Tanh: lambda f, grad, a, h: _aten.tanh_backward(grad, h),
+# As `molnet.kernels.dense.activate` knows them.
+ACTIVATIONS: dict[type[Activation], Callable[[Any], tuple[int, float]]] = {
+    CELU: lambda f: (dense.CELU, float(f.alpha)),
+    SiLU: lambda f: (dense.SILU, 1.0),
+    Softplus: lambda f: (dense.SOFTPLUS, 1.0),
+    Tanh: lambda f: (dense.TANH, 1.0),
 }
 
 
@@ -41,7 +40,7 @@ def batches(members: Sequence[Any]) -> bool:
     """Whether these are networks that a `CompiledBPNN` can compute together."""
     first = members[0]
     known = isinstance(first, BPNN) and isinstance(first.features, SymmetryFunctions)
-    if not known or type(first.activation) not in BACKWARD:
+    if not known or type(first.activation) not in ACTIVATIONS:
         return False
     shape = _shape(first)
     hidden = all(len(widths) > 1 for widths in shape[-1])
@@ -68,7 +67,7 @@ class CompiledBPNN(CompiledTerm):
         self.species, self.cutoff = first.species, first.cutoff
         features: Any = first.features  # SymmetryFunctions, as `batches` has seen
         activation: Any = first.activation
-        self.features, self.activation = features, activation
+        self.features, self.activation = features, ACTIVATIONS[type(activation)](activation)
         self.members = nn.ModuleList(deepcopy(member).requires_grad_(False) for member in members)
         self._layout = Kept(self._lay_out)
         self._folded: _Folded | None = None
@@ -85,7 +84,7 @@ class CompiledBPNN(CompiledTerm):
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
             return pullback(slopes.numpy() * d_energies.astype(values.dtype)[:, None])
 
-        return energies.double().numpy(), back
+        return energies.numpy(), back
 
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         element = self.features.elements(graph.species)
@@ -94,7 +93,6 @@ class CompiledBPNN(CompiledTerm):
             self._folded = _fold(self.features, self.members, present)
         folded, order = self._folded, element.argsort(stable=True)
         atoms = order.split(torch.bincount(element, minlength=len(self.species))[present].tolist())
-        # A product of four rows takes as long as one of three, or of two.
         rows = [torch.cat([own, own[:1].expand(-len(own) % ROWS)]) for own in atoms]
         kept = torch.cat([torch.arange(len(many)) < len(own) for own, many in zip(atoms, rows, strict=True)])
         counts = [len(many) for many in rows]
@@ -109,49 +107,27 @@ class CompiledBPNN(CompiledTerm):
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """A hidden layer of all members: members × inputs × outputs weights, their transposes, members × outputs biases."""
-
-    weights: ndarray
-    transposes: ndarray
-    biases: ndarray
-
-
-@dataclass(frozen=True)
 class _Network:
     """One element's networks of all members, for features from which the mean has been subtracted.
 
-    The readout is members × 1 × inputs, and zero the sum of its biases.
+    The widths are those of the features and the hidden layers, the numbers what `bpnn_loops.networks` reads, and zero
+    is the sum of the biases of the readouts.
     """
 
     mean: Tensor
-    layers: list[_Layer]
-    readout: Tensor
-    zero: Tensor
+    widths: ndarray
+    numbers: ndarray
+    zero: float
 
-    def energies(self, x: Float[Tensor, "rows features"], activation: Activation) -> tuple[Tensor, Tensor]:
+    def energies(self, x: Float[Tensor, "rows features"], activation: tuple[int, float]) -> tuple[Tensor, Tensor]:
         """E_i, and ∂E_i/∂G_i."""
-        backward, before, after = BACKWARD[type(activation)], [], [x.unsqueeze(0)]
-        for layer in self.layers:
-            before.append(_product(after[-1], layer.weights, layer.biases))
-            after.append(activation(before[-1]))
-        energies = (after[-1] * self.readout).sum(dim=(0, 2)).add_(self.zero)
-        grad = self.readout.expand_as(after[-1])
-        for layer, a, h in zip(reversed(self.layers), reversed(before), reversed(after[1:]), strict=True):
-            members = 1 if layer is self.layers[0] else len(layer.weights)
-            nothing = np.zeros((members, layer.weights.shape[1]), layer.weights.dtype)
-            grad = _product(backward(activation, grad, a, h), layer.transposes, nothing)
-        return energies, grad[0]
-
-
-def _product(x: Tensor, weights: ndarray, biases: ndarray) -> Tensor:
-    """x_m W_m + b_m for all members m, or where there is one b, the sum over m."""
-    found = np.empty((len(biases), x.shape[1], weights.shape[2]), weights.dtype)
-    blocks, n_parts = x.shape[1] // ROWS, parts(weights.size * x.shape[1])
-    bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
-    x_, arrays = x.numpy(), (weights, biases, found)
-    share(lambda _, low, high: networks_layer(low, high, x_, *arrays), bounds)
-    return torch.from_numpy(found)
+        rows = x.shape[0]
+        energies, slopes = np.full(rows, self.zero), np.zeros(x.shape, self.numbers.dtype)
+        blocks, n_parts = rows // ROWS, parts(2 * self.numbers.size * rows)
+        bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
+        arrays = (x.numpy(), self.widths, self.numbers, activation, energies, slopes)
+        share(lambda _, low, high: networks(low, high, *arrays), bounds)
+        return torch.from_numpy(energies), torch.from_numpy(slopes)
 
 
 @dataclass(frozen=True)
@@ -207,11 +183,14 @@ def _network(members: Any, element: int, columns: Tensor, width: int) -> _Networ
         weight, bias = layers[-1]
         layers[-1] = member.scale / len(members) * weight, member.scale / len(members) * bias
         every.append(layers)
-    *hidden, last = zip(*every, strict=True)
-    dtype = members[0].dtype
-    made = []
-    for layer in hidden:
-        transposes, biases = (torch.stack(part).to(dtype).contiguous() for part in zip(*layer, strict=True))
-        made.append(_Layer(transposes.mT.contiguous().numpy(), transposes.numpy(), biases.numpy()))
-    readout, zero = torch.stack([w for w, _ in last]), torch.cat([b for _, b in last]).sum()
-    return _Network(pad(mean, rest).to(dtype), made, readout.to(dtype), zero.to(dtype))
+    numbers = torch.stack([_in_line(layers) for layers in every]).to(members[0].dtype)
+    widths = np.array([width, *(len(bias) for _, bias in every[0][:-1])])
+    zero = float(sum(layers[-1][1] for layers in every))
+    return _Network(pad(mean, rest).to(members[0].dtype), widths, numbers.numpy(), zero)
+
+
+def _in_line(layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Of each hidden layer inputs × outputs weights, biases and outputs × inputs weights; the readout's weights."""
+    *hidden, (readout, _) = layers
+    each = [part.flatten() for weight, bias in hidden for part in (weight.T, bias, weight)]
+    return torch.cat([*each, readout.flatten()])

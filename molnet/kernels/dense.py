@@ -1,4 +1,4 @@
-"""Products with small matrices and the activation of SchNet for compiled loops, where a library's call costs more.
+"""Products with small matrices and activations of networks for compiled loops, where a library's call costs more.
 
 A product takes as long as one of a library for hundreds of rows, and half as long for ten.
 """
@@ -56,19 +56,6 @@ def _add_rest(low: int, high: int, first: int, x: Array, W: Array, out: Array) -
                 out[i, c] += a0 * W[k, c] + a1 * W[k + 1, c] + a2 * W[k + 2, c] + a3 * W[k + 3, c]
         for k in range(whole_terms, W.shape[0]):
             _add_scaled(out[i, first:], x[i, k], W[k, first:])
-
-
-@compiled
-def networks_layer(low: int, high: int, x: Array, W: Array, bias: Array, out: Array, sources: int = SOURCES) -> None:
-    """x_m W_m + b_m of several networks m, in the rows from low to high: a sum over m where `out` is one matrix.
-
-    x and out are networks × rows × channels, or 1 × rows × channels where the networks share them.
-    """
-    for m in range(out.shape[0]):
-        for i in range(low, high):
-            out[m, i] = bias[m]
-    for m in range(W.shape[0]):
-        add_product(low, high, x[m % x.shape[0]], W[m], out[m % out.shape[0]])
 
 
 @inlined
@@ -153,3 +140,58 @@ def silu(low: int, high: int, a: Array, slopes: Array) -> None:
             sigma, other = (large, small) if x >= 0 else (small, large)
             slopes[i, c] = sigma + x * sigma * other
             a[i, c] = x * sigma
+
+
+@compiled
+def celu(low: int, high: int, a: Array, slopes: Array, alpha: float) -> None:
+    """Where a is negative it becomes α (exp(a/α) − 1) in the rows from low to high; slopes its derivative.
+
+    Vectorized like `softplus`.
+    """
+    bits = np.empty(a.shape[1], np.int64)
+    powers, inverse = bits.view(np.float64), 1 / alpha
+    for i in range(low, high):
+        for c in range(a.shape[1]):
+            bits[c] = (np.int64(np.int32(_power(inverse * a[i, c]))) + 1023) << 52
+        for c in range(a.shape[1]):
+            x = np.float64(a[i, c])
+            z = powers[c] * _exponential(_minus_size(inverse * x) - _power(inverse * x) * LN_2)
+            slopes[i, c] = 1.0 if x >= 0 else z
+            a[i, c] = x if x >= 0 else alpha * (z - 1)
+
+
+@compiled
+def tanh(low: int, high: int, a: Array, slopes: Array) -> None:
+    """a becomes tanh a in the rows from low to high, and slopes its derivative 1 − tanh² a.
+
+    With z = exp −2|a| they are (1 − z)/(1 + z), with the sign of a, and 4 z/(1 + z)². Vectorized like `softplus`.
+    """
+    bits = np.empty(a.shape[1], np.int64)
+    powers = bits.view(np.float64)
+    for i in range(low, high):
+        for c in range(a.shape[1]):
+            bits[c] = (np.int64(np.int32(_power(2 * a[i, c]))) + 1023) << 52
+        for c in range(a.shape[1]):
+            x = np.float64(a[i, c])
+            z = powers[c] * _exponential(_minus_size(2 * x) - _power(2 * x) * LN_2)
+            quotient = 1 / (1 + z)
+            size = (1 - z) * quotient
+            slopes[i, c] = 4 * z * quotient * quotient
+            a[i, c] = size if x >= 0 else -size
+
+
+CELU, SILU, SOFTPLUS, TANH = range(4)
+
+
+@compiled
+def activate(activation: tuple[int, float], low: int, high: int, a: Array, slopes: Array) -> None:
+    """One of the functions above by its number; the other number is α where there is one."""
+    number, alpha = activation
+    if number == CELU:
+        celu(low, high, a, slopes, alpha)
+    elif number == SILU:
+        silu(low, high, a, slopes)
+    elif number == SOFTPLUS:
+        softplus(low, high, a, slopes)
+    else:
+        tanh(low, high, a, slopes)

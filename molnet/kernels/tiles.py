@@ -1,4 +1,4 @@
-"""Tiles of matrix products whose sums stay in the processor's registers, as compilers don't keep those of plain loops."""
+"""Tiles of matrix products whose sums stay in registers, as compilers do not keep those of plain loops."""
 
 from __future__ import annotations
 

@@ -113,9 +113,9 @@ def test_unknown_activations_and_networks_without_layers_stay_as_they_are(origin
 
 
 def test_a_wrong_compilation_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = module.BACKWARD[CELU]
-    monkeypatch.setitem(module.BACKWARD, CELU, lambda f, grad, a, h: 1.001 * right(f, grad, a, h))
-    with pytest.raises(CompilationError, match="the compiled Committee differs from the original in its forces"):
+    right = module.ACTIVATIONS[CELU]
+    monkeypatch.setitem(module.ACTIVATIONS, CELU, lambda f: right(CELU(1.01 * f.alpha)))
+    with pytest.raises(CompilationError, match="the compiled Committee differs from the original in its atom energies"):
         compile(committee())
 
 
