@@ -12,7 +12,7 @@ from molnet.kernels.dense import activate, add_product
 
 Array = NDArray[Any]
 
-ROWS = 64
+ROWS = 128
 """So many rows are taken through a network at once."""
 
 

@@ -21,8 +21,7 @@ BYTES = VECTORS * (64 if _WIDE else 32)
 """The bytes of a row of a tile."""
 
 
-@intrinsic
-def add_tile(typing: Any, x: Any, i: Any, W: Any, c: Any, out: Any) -> tuple[Any, Callable[..., Any]]:
+def _tile(typing: Any, x: Any, i: Any, W: Any, c: Any, out: Any) -> tuple[Any, Callable[..., Any]]:
     """Adds x W to the `ROWS` rows of out from i on and the columns from c on, `BYTES` wide; W has at least one row.
 
     The arrays are of one type, and the numbers of each row lie side by side.
@@ -30,6 +29,10 @@ def add_tile(typing: Any, x: Any, i: Any, W: Any, c: Any, out: Any) -> tuple[Any
     if not x.dtype == W.dtype == out.dtype or {W.layout, out.layout, x.layout} != {"C"}:
         raise TypeError(f"a tile needs arrays of one type in C order; found {x}, {W} and {out}.")
     return types.void(x, types.intp, W, types.intp, out), _add_tile
+
+
+# Any, as a checker doesn't know that the compiler gives the first argument.
+add_tile: Any = intrinsic(_tile)
 
 
 def _add_tile(context: Any, builder: Any, signature: Any, args: Any) -> Any:
