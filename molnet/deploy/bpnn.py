@@ -126,7 +126,7 @@ class _Network:
         blocks, n_parts = rows // ROWS, parts(2 * self.numbers.size * rows)
         bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
         arrays = (x.numpy(), self.widths, self.numbers, activation, energies, slopes)
-        share(lambda _, low, high: networks(low, high, *arrays), bounds)
+        share(lambda _, low, high: networks((low, high), *arrays), bounds)
         return torch.from_numpy(energies), torch.from_numpy(slopes)
 
 

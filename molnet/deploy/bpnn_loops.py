@@ -18,8 +18,7 @@ ROWS = 128
 
 @compiled
 def networks(
-    low: int,
-    high: int,
+    between: tuple[int, int],
     x: Array,
     widths: Array,
     numbers: Array,
@@ -28,10 +27,11 @@ def networks(
     slopes: Array,
     sources: int = SOURCES,
 ) -> None:
-    """Adds Σ_m E_i^(m) and its derivative with respect to x_i in the rows from low to high.
+    """Adds Σ_m E_i^(m) and its derivative with respect to x_i in the rows between two.
 
     `numbers` are members × what `_network` reads of each.
     """
+    low, high = between
     room = min(ROWS, high - low) * widths[1:].sum()
     hidden, derivatives = np.empty(room, x.dtype), np.empty(room, x.dtype)
     for m in range(numbers.shape[0]):
