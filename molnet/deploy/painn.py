@@ -86,7 +86,7 @@ def _weights(painn: Any) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         alone, v = update(alone, v)
     inner, outer = painn.readout.layers
     last = painn.scale * outer.weight[0]
-    zero = -painn.readout.activation(inner(alone)) @ last
+    zero = -painn.readout.activations[0](inner(alone)) @ last
 
     first = painn.first.filters().unflatten(1, (2, channels))
     filters = [torch.stack([first[:, 0], torch.zeros_like(first[:, 0]), first[:, 1]], dim=1)]

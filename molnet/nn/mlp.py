@@ -39,7 +39,7 @@ class MLP(nn.Module):
             raise ValueError(
                 f"{len(self.activations)} activations were given for {hidden} hidden layers; give each one."
             )
-        self.activation, self.dropout = activation, dropout
+        self.dropout = dropout
         self.layers = nn.ModuleList(_linear(n, m) for n, m in pairwise(widths))
         self.norms = nn.ModuleList(norm(m) for m in widths[1:-1]) if norm else None
 

@@ -21,16 +21,17 @@ def linear_regions(network: MLP, corners: Float[Tensor, "corners inputs"]) -> li
     corners of a polygon in their order. Raises ValueError for other activations, norms, and fewer than two corners.
     Source: Montúfar et al., NeurIPS 2014; Hanin & Rolnick, ICML 2019.
     """
-    if not isinstance(network.activation, ReLU | LeakyReLU) or network.norms is not None:
+    activations = [each for each in network.activations if isinstance(each, ReLU | LeakyReLU)]
+    if len(activations) < len(network.activations) or network.norms is not None:
         raise ValueError(f"regions are counted for an MLP of ReLU or LeakyReLU without norms; found {network}.")
     if len(corners) < 2:
         raise ValueError(f"regions need a segment's two ends or a polygon's corners; found {len(corners)}.")
     points = corners.detach().double().numpy()
     parts = [(points, points)]  # corners in the input space, and what the layers so far make of them
-    for layer in network.layers[:-1]:
+    for layer, activation in zip(network.layers, activations, strict=False):
         weight, bias = (layer.get_parameter(p).detach().double().numpy() for p in ("weight", "bias"))
         cut = [piece for start, values in parts for piece in _cut(start, values @ weight.T + bias)]
-        parts = [(start, _activated(network.activation, values)) for start, values in cut]
+        parts = [(start, _activated(activation, values)) for start, values in cut]
     return [start for start, _ in parts]
 
 

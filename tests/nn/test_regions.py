@@ -72,7 +72,7 @@ def test_the_pieces_of_a_plane_fill_it() -> None:
         return abs(sum(a[0] * b[1] - a[1] * b[0] for a, b in pairwise([*corners, corners[0]]))) / 2
 
     made = network([2, 8, 8, 2], seed=1)
-    made.activation = LeakyReLU()
+    made.activations = [LeakyReLU(), ReLU()]
     parts = linear_regions(made, torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]]))
     assert sum(map(area, parts)) == pytest.approx(4)
     for part in parts:
