@@ -16,7 +16,14 @@ from molnet.kernels.envelopes import envelope
 from molnet.kernels.groups import combinations
 from molnet.kernels.harmonic_sums import harmonic_gradients, harmonic_sums, harmonic_tangents
 from molnet.kernels.near import GR, SLOPE, F, R, columns, gather, gather_tangents, scatter
-from molnet.kernels.shells import shell_gradients, shell_sums, shell_tangents
+from molnet.kernels.shells import (
+    shell_gradients,
+    shell_sums,
+    shell_tangents,
+    window_gradients,
+    window_sums,
+    window_tangents,
+)
 from molnet.kernels.terms import ARCS, CUTOFF, DENSITIES, FIRST, HEADER, KIND, LENGTH, PAIRS, STARTS, WEIGHTS, WINDOWS
 from molnet.kernels.triplets import cutoff_function, pair_gradients, pair_sums, pair_tangents, scratch
 
@@ -97,6 +104,8 @@ def sums(low: int, high: int, index: Array, vectors: Array, terms: Array, out: A
                 harmonic_sums(table, s, stride, elements, row)
             elif kind == ARCS:
                 arc_sums(table, s, stride, elements, row)
+            elif kind == WINDOWS:
+                window_sums(table, s, stride, elements, row)
             else:
                 shell_sums(table, s, stride, elements, row)
         begin += table.shape[0]
@@ -130,6 +139,8 @@ def gradients(
                 harmonic_gradients(table, s, stride, elements, row)
             elif kind == ARCS:
                 arc_gradients(table, s, stride, elements, row)
+            elif kind == WINDOWS:
+                window_gradients(table, s, stride, elements, row)
             else:
                 shell_gradients(table, s, stride, elements, row)
             scatter(count, s, ids, out)
@@ -162,6 +173,8 @@ def tangents(
                 harmonic_tangents(table, s, stride, elements, row)
             elif kind == ARCS:
                 arc_tangents(table, s, stride, elements, row)
+            elif kind == WINDOWS:
+                window_tangents(table, s, stride, elements, row)
             else:
                 shell_tangents(table, s, stride, elements, row)
         begin += table.shape[0]

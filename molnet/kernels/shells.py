@@ -12,7 +12,7 @@ from molnet.kernels.compiled import inlined, part
 from molnet.kernels.elementary import LOG2E, exp2, wave
 from molnet.kernels.envelopes import envelope
 from molnet.kernels.near import GR, RD, SLOPE, F, R
-from molnet.kernels.terms import BEND, BLOCK_HEADER, CORE, KIND, LANES, N_RADIAL, WAVES, WINDOWS
+from molnet.kernels.terms import BEND, BLOCK_HEADER, CORE, KIND, LANES, N_RADIAL, WAVES
 
 Array = NDArray[Any]
 
@@ -76,11 +76,9 @@ def windows(table: Array, lanes: int, r: float, values: Array, slopes: Array, sp
 
 
 @inlined
-def radial(table: Array, lanes: int, r: float, values: Array, slopes: Array, space: Array) -> None:
+def radial(table: Array, lanes: int, r: float, values: Array, slopes: Array) -> None:
     if table[KIND] == WAVES:
         waves(table, lanes, r, values, slopes)
-    elif table[KIND] == WINDOWS:
-        windows(table, lanes, r, values, slopes, space)
     else:
         gaussians(table, lanes, r, values, slopes)
 
@@ -91,11 +89,10 @@ def shell_sums(table: Array, s: Array, stride: int, first: Array, row: Array) ->
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, total = (np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype))
-    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         total[:] = 0
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes, space)
+            radial(table, lanes, s[R * stride + k], values, slopes)
             f = s[F * stride + k]
             for t in range(lanes):
                 total[t] += values[t] * f
@@ -108,11 +105,10 @@ def shell_gradients(table: Array, s: Array, stride: int, first: Array, row: Arra
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, grad = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.zeros(lanes, s.dtype)
-    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         grad[:n] = row[element * n : (element + 1) * n]
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes, space)
+            radial(table, lanes, s[R * stride + k], values, slopes)
             f, slope, total = s[F * stride + k], s[SLOPE * stride + k], s.dtype.type(0)
             for t in range(lanes):
                 total += grad[t] * (slopes[t] * f + values[t] * slope)
@@ -125,11 +121,62 @@ def shell_tangents(table: Array, s: Array, stride: int, first: Array, row: Array
     n = count_of(table[N_RADIAL])
     lanes = padded(n)
     values, slopes, total = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype)
-    space = np.empty(3 * lanes if table[KIND] == WINDOWS else 0, s.dtype)
     for element in range(first.shape[0] - 1):
         total[:] = 0
         for k in range(first[element], first[element + 1]):
-            radial(table, lanes, s[R * stride + k], values, slopes, space)
+            radial(table, lanes, s[R * stride + k], values, slopes)
+            along = s[RD * stride + k]
+            f, slope = s[F * stride + k] * along, s[SLOPE * stride + k] * along
+            for t in range(lanes):
+                total[t] += slopes[t] * f + values[t] * slope
+        row[element * n : (element + 1) * n] = total[:n]
+
+
+@part
+def window_sums(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
+    """`shell_sums` of windows, which within the same loop would slow the Gaussians."""
+    n = count_of(table[N_RADIAL])
+    lanes = padded(n)
+    values, slopes, total = (np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype))
+    space = np.empty(3 * lanes, s.dtype)
+    for element in range(first.shape[0] - 1):
+        total[:] = 0
+        for k in range(first[element], first[element + 1]):
+            windows(table, lanes, s[R * stride + k], values, slopes, space)
+            f = s[F * stride + k]
+            for t in range(lanes):
+                total[t] += values[t] * f
+        row[element * n : (element + 1) * n] = total[:n]
+
+
+@part
+def window_gradients(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
+    """`shell_gradients` of windows."""
+    n = count_of(table[N_RADIAL])
+    lanes = padded(n)
+    values, slopes, grad = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.zeros(lanes, s.dtype)
+    space = np.empty(3 * lanes, s.dtype)
+    for element in range(first.shape[0] - 1):
+        grad[:n] = row[element * n : (element + 1) * n]
+        for k in range(first[element], first[element + 1]):
+            windows(table, lanes, s[R * stride + k], values, slopes, space)
+            f, slope, total = s[F * stride + k], s[SLOPE * stride + k], s.dtype.type(0)
+            for t in range(lanes):
+                total += grad[t] * (slopes[t] * f + values[t] * slope)
+            s[GR * stride + k] = total
+
+
+@part
+def window_tangents(table: Array, s: Array, stride: int, first: Array, row: Array) -> None:
+    """`shell_tangents` of windows."""
+    n = count_of(table[N_RADIAL])
+    lanes = padded(n)
+    values, slopes, total = np.empty(lanes, s.dtype), np.empty(lanes, s.dtype), np.empty(lanes, s.dtype)
+    space = np.empty(3 * lanes, s.dtype)
+    for element in range(first.shape[0] - 1):
+        total[:] = 0
+        for k in range(first[element], first[element + 1]):
+            windows(table, lanes, s[R * stride + k], values, slopes, space)
             along = s[RD * stride + k]
             f, slope = s[F * stride + k] * along, s[SLOPE * stride + k] * along
             for t in range(lanes):
