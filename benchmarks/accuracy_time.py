@@ -1,6 +1,6 @@
 """Errors after fixed times of training, beside MACE and SchNetPack's PaiNN: acetylacetone, 450 + 50 frames at 300 K.
 
-Every model trains in a process of its own, with the same frames, for the same wall-clock time including validation;
+Every model trains in a process of its own, with the same frames, for the same wall-clock times including validation;
 it predicts the test frames at 300 K and 600 K, and its steps of dynamics are timed. molnet's models are recipes
 (recipes/acac_NAME.toml); the others are set up as their packages are (peers/train_mace.py, train_schnetpack.py). A row
 is kept as a JSON file, so that rows can be measured one at a time; those that are there are not measured again. The
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,7 @@ def errors(predicted: Mapping[str, np.ndarray], tests: Mapping[str, list[Atoms]]
     return found
 
 
-def write_job(folder: Path, data: Frames, model: str, minutes: float) -> None:
+def write_job(folder: Path, data: Frames, model: str, *, minutes: list[float], seed: int) -> None:
     """The folder that a training script reads (peers/trainer.py)."""
     folder.mkdir(parents=True)
     atoms = data.atom_energies
@@ -72,14 +73,14 @@ def write_job(folder: Path, data: Frames, model: str, minutes: float) -> None:
         write(folder / f"{name}.xyz", [_plain(atoms) for atoms in frames], format="extxyz")
     write(folder / "isolated.xyz", alone, format="extxyz")
     recipe = "" if model in THEIRS else str(named(RECIPE + model))
-    job = {"minutes": minutes, "batch": BATCH, "recipe": recipe, "tests": list(data.tests)}
+    job = {"minutes": minutes, "batch": BATCH, "seed": seed, "recipe": recipe, "tests": list(data.tests)}
     (folder / "job.json").write_text(json.dumps(job))
 
 
-def measured(model: str, minutes: float, data: Frames, place: Path, packages: Path, console: Console) -> Row:
-    """Trains a model in its own process; Unavailable where that fails."""
-    folder = place / f"{model}-{minutes:g}-{int(time.time())}"
-    write_job(folder, data, model, minutes)
+def measured(model: str, folder: Path, data: Frames, packages: Path, console: Console) -> list[Row]:
+    """Trains a model as the job in a folder says, in its own process; Unavailable where that fails."""
+    job = json.loads((folder / "job.json").read_text())
+    total = 60 * (max if model in THEIRS else sum)(job["minutes"])
     python, script = Path(sys.executable), "train_molnet.py"
     if model in THEIRS:
         script, _ = THEIRS[model]
@@ -90,17 +91,21 @@ def measured(model: str, minutes: float, data: Frames, place: Path, packages: Pa
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[line]}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(f"{title(model)}, {minutes:g} minutes", total=60 * minutes, line="")
+        task = progress.add_task(f"{title(model)}, {total / 60:g} minutes", total=total, line="")
         begun = time.monotonic()
         while process.poll() is None:
             progress.update(task, completed=time.monotonic() - begun, line=last_line(log)[-60:])
             time.sleep(0.5)
     if process.returncode:
         raise Unavailable(f"its process ended with {process.returncode}; {log} says: {last_line(log)}")
-    with np.load(folder / "predictions.npz") as predictions:
-        found = errors(predictions, data.tests)
-    answer = json.loads((folder / "found.json").read_text())
-    return {"model": model, "minutes": minutes, "errors": found, **answer, "conditions": before}
+    rows = []
+    for minutes in job["minutes"]:
+        with np.load(folder / f"predictions-{minutes:g}.npz") as predictions:
+            found = errors(predictions, data.tests)
+        answer = json.loads((folder / f"found-{minutes:g}.json").read_text())
+        about = {"model": model, "minutes": minutes, "seed": job["seed"]}
+        rows.append({**about, "errors": found, **answer, "conditions": before})
+    return rows
 
 
 def microseconds(row: Row, system: str = SYSTEM) -> float:
@@ -164,6 +169,7 @@ def main(
     data: Annotated[Path, typer.Option(help="The folder of published data.")] = Path("../shared/data"),
     folder: Annotated[Path, typer.Option(help="Where the packages are installed.")] = FOLDER,
     results: Annotated[Path, typer.Option(help="Where the rows are kept.")] = Path("runs/accuracy_time"),
+    seed: Annotated[int, typer.Option(help="Of all models and their training.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Draw errors over time of a step: .svg, .png, .pdf.")] = None,
 ) -> None:
     """Measure what isn't there yet, and print the table."""
@@ -174,15 +180,18 @@ def main(
     console = Console(width=max(150, Console().width))
     results.mkdir(parents=True, exist_ok=True)
     frames = frames_of(read_recipe(named(RECIPE + "schnet")).data, data) if minutes else None
-    for budget in minutes or ():
-        for name in model or known:
-            file = results / f"{name}-{budget:g}.json"
-            if file.exists() or frames is None:
+    for name in model or known if frames else ():
+        missing = [one for one in minutes or () if not (results / f"{name}-{one:g}.json").exists()]
+        # Theirs train once, up to the longest time; ours anew for each, since their schedules end with it.
+        for times in [missing] if name in THEIRS else [[one] for one in missing]:
+            if not times:
                 continue
-            console.print(f"{title(name)}, {budget:g} minutes …")
+            console.print(f"{title(name)}, {', '.join(f'{one:g}' for one in times)} minutes …")
+            place = results / "runs" / f"{name}-{times[-1]:g}-{datetime.now():%Y%m%d-%H%M%S}"
+            write_job(place, frames, name, minutes=times, seed=seed)
             try:
-                row = measured(name, budget, frames, results / "runs", folder, console)
-                file.write_text(json.dumps(row, indent=1) + "\n")
+                for row in measured(name, place, frames, folder, console):
+                    (results / f"{name}-{row['minutes']:g}.json").write_text(json.dumps(row, indent=1) + "\n")
             except Unavailable as error:
                 console.print(f"{title(name)} is left out: {error}")
     rows = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]

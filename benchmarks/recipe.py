@@ -74,7 +74,7 @@ class Recipe:
     """Everything that a row of a table depends on."""
 
     title: str
-    model: Callable[[Sequence[Atoms]], mn.Potential]
+    model: Callable[..., mn.Potential]
     data: Data
     loss: mn.Loss | None
     training: Mapping[str, Any]
@@ -138,11 +138,17 @@ def frames_of(data: Data, folder: Path) -> Frames:
 
 
 def trained(
-    recipe: Recipe, frames: Frames, *, minutes: float | None = None, folder: Path | None = None
+    recipe: Recipe,
+    frames: Frames,
+    *,
+    minutes: float | None = None,
+    folder: Path | None = None,
+    seed: int | None = None,
 ) -> tuple[mn.Potential, History]:
-    """The potential of a recipe after its training, or after that many minutes of it."""
-    potential = frames.atom_energies + mn.ZBL.below(frames.train) + recipe.model(frames.train)
-    training = {**recipe.training, "folder": folder}
+    """The potential of a recipe after its training, or after that many minutes of it; the recipe has its own seeds."""
+    seeds = {} if seed is None else {"seed": seed}
+    potential = frames.atom_energies + mn.ZBL.below(frames.train) + recipe.model(frames.train, **seeds)
+    training = {**recipe.training, **seeds, "folder": folder}
     if minutes is not None:
         training |= {"minutes": minutes, "epochs": None}
     return potential, mn.fit(potential, frames.train, frames.valid, loss=recipe.loss, **training)
@@ -161,7 +167,7 @@ def rows(found: Mapping[str, Errors], expected: Sequence[Expected]) -> list[list
     return table
 
 
-def _model(given: Mapping[str, Any], where: str) -> Callable[[Sequence[Atoms]], mn.Potential]:
+def _model(given: Mapping[str, Any], where: str) -> Callable[..., mn.Potential]:
     options = dict(given)
     name = options.pop("name", None)
     if name not in MODELS:
@@ -171,7 +177,7 @@ def _model(given: Mapping[str, Any], where: str) -> Callable[[Sequence[Atoms]], 
     if "options" in known:  # those of the constructor
         known |= signature(kind).parameters
     _refuse_unknown(options, [key for key in known if key not in ("frames", "options", "species", "scale")], where)
-    return lambda frames: kind.like(frames, **options)
+    return lambda frames, **more: kind.like(frames, **options | more)
 
 
 def _loss(given: Mapping[str, Any], where: str) -> mn.Loss:

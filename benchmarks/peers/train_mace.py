@@ -1,12 +1,13 @@
-"""MACE by its own command line, `mace_run_train`, stopped when its time is over.
+"""MACE by its own command line, `mace_run_train`, stopped when the longest time is over.
 
 Two layers with 64 scalar channels, l up to 3, correlation 3, 5 Å, float32; averaged weights and amsgrad as its README
-has them, and the other options as they come. The epoch that is under way at the end is validated like the others; then
-the best checkpoint is loaded.
+has them, and the other options as they come. Nothing of it depends on when it ends, so one run serves all times: the
+epoch that is under way then is cut short and validated like the others, and the best checkpoint so far is kept.
 """
 
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -33,7 +34,6 @@ OPTIONS = {
     "ema_decay": 0.99,
     "default_dtype": "float32",
     "device": "cpu",
-    "seed": 0,
     "max_num_epochs": 100_000,
     "energy_key": ENERGY,
     "forces_key": FORCES,
@@ -46,36 +46,39 @@ class Over(Exception):
 
 
 class Clock:
-    """Takes the place of three functions of MACE, and ends its training."""
+    """Takes the place of three functions of MACE, keeps its best models at given minutes, and ends its training."""
 
-    def __init__(self, minutes: float) -> None:
+    def __init__(self, minutes: list[float]) -> None:
         self.inner = sys.modules["mace.tools.train"]
         self.train, self.epoch, self.step = tools.train, self.inner.train_one_epoch, self.inner.take_step
-        self.minutes, self.begun, self.epochs, self.seconds = minutes, 0.0, 0, 0.0
-        self.model: Any = None
+        self.minutes, self.begun, self.epochs = sorted(minutes), 0.0, 0
+        self.given: dict[str, Any] = {}
+        self.kept: list[tuple[float, Any, int, float]] = []
         tools.train, self.inner.train_one_epoch, self.inner.take_step = self.whole, self.one_epoch, self.one_step
 
     def over(self) -> bool:
-        return time.monotonic() - self.begun >= 60 * self.minutes
+        return time.monotonic() - self.begun >= 60 * self.minutes[len(self.kept)]
+
+    def keep(self) -> None:
+        """The best model so far, its epochs and seconds."""
+        seconds = time.monotonic() - self.begun
+        checkpoint, _ = self.given["checkpoint_handler"].io.load_latest(device=self.given["device"])
+        best = deepcopy(self.given["model"])
+        best.load_state_dict(checkpoint["model"])
+        self.kept.append((self.minutes[len(self.kept)], best, self.epochs, seconds))
 
     def whole(self, **given: Any) -> None:
-        self.begun, self.model = time.monotonic(), given["model"]
-        try:
-            self.train(**given)
-        except Over:
-            self.seconds = time.monotonic() - self.begun
-        state = tools.CheckpointState(self.model, given["optimizer"], given["lr_scheduler"])
-        given["checkpoint_handler"].load_latest(state=state, swa=False, device=given["device"])
-        raise Over
+        self.begun, self.given = time.monotonic(), given
+        self.train(**given)
 
     def one_epoch(self, **given: Any) -> None:
         if self.over():
-            raise Over
+            self.keep()
+            if len(self.kept) == len(self.minutes):
+                raise Over
         self.epochs += 1
-        try:
+        with suppress(Over):  # what was trained is validated
             self.epoch(**given)
-        except Over:
-            return  # what was trained is validated
 
     def one_step(self, **given: Any) -> Any:
         if self.over():
@@ -83,22 +86,23 @@ class Clock:
         return self.step(**given)
 
 
-def train(job: Job) -> Trained:
+def train(job: Job) -> Iterator[Trained]:
     alone = job.frames("isolated")
     for atoms in alone:
         atoms.info["config_type"] = "IsolatedAtom"
     files = {"train_file": job.folder / "mace_train.xyz", "valid_file": job.folder / "valid.xyz"}
     write(files["train_file"], [*alone, *job.frames("train")])
-    options = {**OPTIONS, **files, "batch_size": job.batch, "work_dir": job.folder}
+    options = {**OPTIONS, **files, "batch_size": job.batch, "seed": job.seed, "work_dir": job.folder}
     sys.argv = ["mace_run_train", *FLAGS, *(f"--{name}={value}" for name, value in options.items())]
     clock = Clock(job.minutes)
     with suppress(Over):
         main()
+    for minutes, model, epochs, seconds in clock.kept:
 
-    def calculator(dtype: str) -> MACECalculator:
-        return MACECalculator(models=deepcopy(clock.model), device="cpu", default_dtype=dtype)
+        def calculator(dtype: str, model: Any = model) -> MACECalculator:
+            return MACECalculator(models=deepcopy(model), device="cpu", default_dtype=dtype)
 
-    return Trained("mace-torch", calculator, clock.epochs, clock.seconds)
+        yield Trained(minutes, "mace-torch", calculator, epochs, seconds)
 
 
 if __name__ == "__main__":

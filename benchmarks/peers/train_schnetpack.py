@@ -1,11 +1,13 @@
-"""SchNetPack's PaiNN by its own task and callbacks, stopped when its time is over.
+"""SchNetPack's PaiNN by its own task and callbacks, stopped when the longest time is over.
 
 128 features, 3 interactions, 20 Gaussians, 5 Å, float32; AdamW with 5e-4, the plateau schedule (factor 0.5, 75
 epochs), averaged weights (0.995) and loss weights (0.01 and 0.99) of its configuration files. The energies are those
-beyond isolated atoms and the mean of the training frames, which RemoveOffsets would do. Neighbour lists are made once.
+beyond isolated atoms and the mean of the training frames, which RemoveOffsets would do. Neighbour lists are made
+once. Nothing of it depends on when it ends, so one run serves all times.
 """
 
 import time
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
@@ -32,16 +34,22 @@ FLOAT = torch.float32
 
 
 class Best(Callback):
-    """Keeps the averaged weights of the lowest validation loss."""
+    """Has the averaged weights of the lowest validation loss, and keeps them at given minutes."""
 
-    def __init__(self) -> None:
-        self.loss, self.weights = float("inf"), {}
+    def __init__(self, minutes: list[float]) -> None:
+        self.minutes, self.begun = sorted(minutes), time.monotonic()
+        self.loss, self.weights, self.epochs = float("inf"), {}, 0
+        self.kept: list[tuple[float, dict[str, torch.Tensor], int, float]] = []
 
     def on_validation_end(self, trainer: Trainer, task: AtomisticTask) -> None:
         loss = float(trainer.callback_metrics["val_loss"])
         if loss < self.loss:
             self.loss = loss
             self.weights = {name: value.clone() for name, value in task.model.state_dict().items()}
+        self.epochs += 1
+        seconds = time.monotonic() - self.begun
+        if len(self.kept) < len(self.minutes) and seconds >= 60 * self.minutes[len(self.kept)]:
+            self.kept.append((self.minutes[len(self.kept)], self.weights, self.epochs, seconds))
 
 
 def offsets(job: Job) -> Any:
@@ -77,8 +85,8 @@ def samples(frames: list[Atoms], offset: Any) -> list[dict[str, torch.Tensor]]:
     return found
 
 
-def train(job: Job) -> Trained:
-    seed_everything(0)
+def train(job: Job) -> Iterator[Trained]:
+    seed_everything(job.seed)
     model = NeuralNetworkPotential(
         PaiNN(
             n_atom_basis=128,
@@ -98,31 +106,32 @@ def train(job: Job) -> Trained:
         scheduler_args={"factor": 0.5, "patience": 75, "threshold": 0.0, "cooldown": 10},
         scheduler_monitor="val_loss",
     )
-    offset, best = offsets(job), Best()
+    offset = offsets(job)
     loaders = [
         AtomsLoader(samples(job.frames(name), offset), batch_size=job.batch * times, shuffle=times == 1)
         for name, times in (("train", 1), ("valid", 10))
     ]
+    best = Best(job.minutes)
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=-1,
-        max_time=timedelta(minutes=job.minutes),
+        max_time=timedelta(minutes=max(job.minutes)),
         callbacks=[ExponentialMovingAverage(0.995), best],
         **dict.fromkeys(("logger", "enable_progress_bar", "enable_checkpointing", "enable_model_summary"), False),
         num_sanity_val_steps=0,
         inference_mode=False,  # forces are derivatives
     )
-    begun = time.monotonic()
     trainer.fit(task, *loaders)
-    seconds = time.monotonic() - begun
     trainer.validate(task, loaders[1], verbose=False)  # of the epoch that was under way
-    model.load_state_dict(best.weights)
+    for minutes, weights, epochs, seconds in best.kept:
+        model.load_state_dict(weights)
+        kept = deepcopy(model)
 
-    def calculator(dtype: str) -> InMemory:
-        neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF))
-        return InMemory(deepcopy(model), neighbors, energy_unit="eV", dtype=getattr(torch, dtype))
+        def calculator(dtype: str, kept: NeuralNetworkPotential = kept) -> InMemory:
+            neighbors = SkinNeighborList(MatScipyNeighborList(CUTOFF))
+            return InMemory(deepcopy(kept), neighbors, energy_unit="eV", dtype=getattr(torch, dtype))
 
-    return Trained("schnetpack", calculator, trainer.current_epoch, seconds, offset)
+        yield Trained(minutes, "schnetpack", calculator, epochs, seconds, offset)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 It runs in each package's own environment, and so needs NumPy and ASE only. A job is a folder with `job.json` and the
 frames as extended XYZ (REF_energy in eV, REF_forces in eV/Å): train, valid, isolated (atoms) and the tests. The answer
-is `predictions.npz`, what the trained model says of the tests, and `found.json`.
+for a time of training is `predictions-MINUTES.npz`, what the model says of the tests then, and `found-MINUTES.json`.
 """
 
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,11 +26,12 @@ TURNS, SECONDS = 5, 0.4
 
 @dataclass(frozen=True)
 class Job:
-    """A folder of frames, the minutes of training, structures in a batch, and for molnet its recipe."""
+    """A folder of frames, the times of training, structures in a batch, and for molnet its recipe."""
 
     folder: Path
-    minutes: float
+    minutes: list[float]
     batch: int
+    seed: int
     recipe: str
     tests: list[str]
 
@@ -40,11 +41,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model: its package, a function that makes its calculator ("float32" or "float64"), and its training.
+    """A model after some minutes of training: its package, and a function from a dtype's name to its calculator.
 
     `offset` is the part of the energy (eV) that the calculator leaves out.
     """
 
+    minutes: float
     package: str
     calculator: Callable[[str], Any]
     epochs: int
@@ -76,15 +78,20 @@ def milliseconds(calculator: Any, atoms: Atoms) -> float:
     return 1e3 * statistics.median(turns[1:])
 
 
-def serve(train: Callable[[Job], Trained]) -> None:
+def serve(train: Callable[[Job], Iterable[Trained]]) -> None:
     """Train what the job in the folder of the command line asks for, and answer."""
     folder = Path(sys.argv[1])
     job = Job(folder, **json.loads((folder / "job.json").read_text()))
-    trained = train(job)
+    for trained in train(job):
+        answer(job, trained)
+
+
+def answer(job: Job, trained: Trained) -> None:
+    """Write the predictions, the length of the training and the times of steps."""
     arrays = {}
     for name in job.tests:
         arrays[f"{name} energy"], arrays[f"{name} forces"] = predicted(trained, job.frames(name))
-    np.savez(folder / "predictions.npz", **arrays)
+    np.savez(job.folder / f"predictions-{trained.minutes:g}.npz", **arrays)
     fast = trained.calculator("float32")
     timed = {"acetylacetone": job.frames("train")[0], "water 192": structure("water 192")}
     steps = {name: {"atoms": len(atoms), "ms": milliseconds(fast, atoms)} for name, atoms in timed.items()}
@@ -94,4 +101,4 @@ def serve(train: Callable[[Job], Trained]) -> None:
         "seconds": trained.seconds,
         "steps": steps,
     }
-    (folder / "found.json").write_text(json.dumps(found, indent=1))
+    (job.folder / f"found-{trained.minutes:g}.json").write_text(json.dumps(found, indent=1))

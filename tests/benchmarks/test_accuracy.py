@@ -55,7 +55,7 @@ def test_errors_are_those_counted_by_hand() -> None:
 def test_a_job_holds_the_frames_under_names_that_nobody_takes_for_labels(tmp_path: Path) -> None:
     accuracy, atoms = script("accuracy_time"), mn.AtomEnergies([1, 8], [-13.0, -2000.0])
     data = script("recipe").Frames([water(-3.0)], [water(-6.0)], {"300 K": [water(-1.0)]}, atoms)
-    accuracy.write_job(tmp_path / "job", data, "schnet", 0.5)
+    accuracy.write_job(tmp_path / "job", data, "schnet", minutes=[0.5], seed=0)
     job = json.loads((tmp_path / "job" / "job.json").read_text())
     assert job["tests"] == ["300 K"] and Path(job["recipe"]).exists()
     (frame,) = read(tmp_path / "job" / "300 K.xyz", index=":")
@@ -70,7 +70,7 @@ def test_a_training_script_answers_with_predictions_and_times(tmp_path: Path, mo
     accuracy, trainer = script("accuracy_time"), script("trainer")
     frames = [water(-3.0), water(-6.0)]
     data = script("recipe").Frames(frames, frames, {"300 K": frames}, mn.AtomEnergies([1, 8], [-1.0, -2.0]))
-    accuracy.write_job(tmp_path / "job", data, "MACE", 0.5)
+    accuracy.write_job(tmp_path / "job", data, "MACE", minutes=[0.2, 0.5], seed=0)
     monkeypatch.setattr(trainer.sys, "argv", ["train.py", str(tmp_path / "job")])
     monkeypatch.setattr(trainer, "SECONDS", 0.0)
     asked: list[str] = []
@@ -79,12 +79,14 @@ def test_a_training_script_answers_with_predictions_and_times(tmp_path: Path, mo
         asked.append(dtype)
         return mn.Calculator(data.atom_energies)
 
-    trainer.serve(lambda job: trainer.Trained("molnet", calculator, 3, 60 * job.minutes, lambda atoms: 0.5))
-    with np.load(tmp_path / "job" / "predictions.npz") as predictions:
+    trainer.serve(
+        lambda job: [trainer.Trained(m, "molnet", calculator, 3, 60 * m, lambda atoms: 0.5) for m in job.minutes]
+    )
+    with np.load(tmp_path / "job" / "predictions-0.2.npz") as predictions:
         assert predictions["300 K energy"].tolist() == [-3.5, -3.5]
         assert predictions["300 K forces"].shape == (2, 3, 3)
-    found = json.loads((tmp_path / "job" / "found.json").read_text())
-    assert (found["epochs"], found["seconds"]) == (3, 30.0) and asked == ["float64", "float32"]
+    found = json.loads((tmp_path / "job" / "found-0.5.json").read_text())
+    assert (found["epochs"], found["seconds"]) == (3, 30.0) and asked == 2 * ["float64", "float32"]
     assert {name: step["atoms"] for name, step in found["steps"].items()} == {"acetylacetone": 3, "water 192": 192}
     assert all(step["ms"] > 0 for step in found["steps"].values())
 
