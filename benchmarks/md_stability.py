@@ -24,7 +24,7 @@ import molnet as mn
 from molnet.simulate import NVE, Guard, Langevin, LeftTheData, run_md, summary
 
 TARGET = 0.1  # meV/atom/ps
-TIMESTEP, FRICTION = 0.5, 0.01  # fs, 1/fs
+FRICTION = 0.01  # 1/fs
 REACH = 1.5
 RUNAWAY = Guard(contact=0.5, force=10.0, energy=10.0)
 """Far beyond the guard of a simulation, which stops before anything breaks."""
@@ -68,13 +68,21 @@ def drifts(atoms: Atoms, potential: mn.Potential, picoseconds: float) -> Table:
     return table
 
 
-def breaks(atoms: Atoms, potential: mn.Potential, temperatures: list[float], runs: int, picoseconds: float) -> Table:
+def breaks(
+    atoms: Atoms,
+    potential: mn.Potential,
+    temperatures: list[float],
+    *,
+    runs: int,
+    picoseconds: float,
+    timestep: float,
+) -> Table:
     """How many runs broke at each temperature, and when the first one did."""
-    table = Table(title=f"Langevin, {runs} runs of {picoseconds:g} ps, {TIMESTEP:g} fs; target: none broken")
+    table = Table(title=f"Langevin, {runs} runs of {picoseconds:g} ps, {timestep:g} fs; target: none broken")
     for column in ("temperature, K", "broken", "first after, ps"):
         table.add_column(column)
     for temperature in temperatures:
-        motions = [Langevin(TIMESTEP, temperature, FRICTION, seed=seed) for seed in range(runs)]
+        motions = [Langevin(timestep, temperature, FRICTION, seed=seed) for seed in range(runs)]
         lasted = [picoseconds_whole(atoms, potential, motion, picoseconds) for motion in motions]
         broken = [time for time in lasted if time < picoseconds]
         first = f"{min(broken):.1f}" if broken else "–"
@@ -88,13 +96,15 @@ def main(
     picoseconds: Annotated[float | None, typer.Option(help="Length of each run; 20, or 100 with Langevin.")] = None,
     langevin: Annotated[list[float] | None, typer.Option(help="A temperature in K; repeat.")] = None,
     runs: Annotated[int, typer.Option(help="Langevin: runs at each temperature.")] = 10,
+    timestep: Annotated[float, typer.Option(help="Langevin: fs.")] = 0.5,
 ) -> None:
     """Print drift and cost, or what broke."""
     potential, atoms = mn.load(model), mn.read(start)[0].copy()
     atoms.calc = mn.Calculator(potential)
     BFGS(atoms, logfile=None).run(fmax=0.01, steps=500)
     if langevin:
-        Console().print(breaks(atoms, potential, langevin, runs, picoseconds or 100.0))
+        lengths = {"runs": runs, "picoseconds": picoseconds or 100.0, "timestep": timestep}
+        Console().print(breaks(atoms, potential, langevin, **lengths))
     else:
         Console().print(drifts(atoms, potential, picoseconds or 20.0))
 

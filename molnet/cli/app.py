@@ -171,6 +171,22 @@ def evaluate(
     command.run(model, files, folder=folder, check=check, reading=reading)
 
 
+@app.command()
+def compare(
+    models: Annotated[list[Path], typer.Argument(help="Potentials, or folders of fits.")],
+    on: Annotated[list[Path], typer.Option(help="Structures with labels, which no fit has seen; repeat.")],
+    folder: Annotated[Path, typer.Option(help="Where the table and the picture are written.")] = Path("comparison"),
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    energy_unit: EnergyUnit = None,
+    length_unit: LengthUnit = None,
+    force_unit: ForceUnit = None,
+) -> None:
+    """Compare potentials: errors on the same structures against the time of a step of dynamics."""
+    reading = {name: value for name, value in locals().items() if name in READING}
+    _command("compare").run(models, on, folder=folder, reading=reading)
+
+
 @app.command("import")
 def import_(
     folder: Annotated[Path, typer.Argument(help="A folder with input.nn, scaling.data and weights of n2p2 or RuNNer.")],

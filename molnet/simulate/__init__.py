@@ -12,6 +12,7 @@ from molnet.simulate.output import Output, Trajectories
 from molnet.simulate.record import Summary, summary
 from molnet.simulate.replicas import run_replicas
 from molnet.simulate.state import State
+from molnet.simulate.timing import seconds_per_step
 
 __all__ = [
     "NPT",
@@ -34,5 +35,6 @@ __all__ = [
     "geometric_ladder",
     "run_md",
     "run_replicas",
+    "seconds_per_step",
     "summary",
 ]
