@@ -8,9 +8,10 @@ than at the start (a proton that changes its partner breaks nothing), or where a
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 import typer
 from ase import Atoms
 from ase.data import covalent_radii
@@ -36,13 +37,13 @@ def fragments(atoms: Atoms) -> int:
     return int(connected_components(atoms.get_all_distances(mic=True) < np.add.outer(radii, radii))[0])
 
 
-def picoseconds_whole(atoms: Atoms, potential: mn.Potential, motion: Langevin, picoseconds: float) -> float:
+def picoseconds_whole(atoms: Atoms, forces: mn.Calculator, motion: Langevin, picoseconds: float) -> float:
     """After how many ps the structure is first seen broken, at looks 0.1 ps apart; the whole run if it never is."""
     steps, every = round(1e3 * picoseconds / motion.timestep), round(100 / motion.timestep)
     with TemporaryDirectory() as folder:
         stopped = False
         try:
-            run_md(atoms, potential, ensemble=motion, steps=steps, folder=folder, every=every, guard=RUNAWAY)
+            run_md(atoms, forces, ensemble=motion, steps=steps, folder=folder, every=every, guard=RUNAWAY)
         except LeftTheData:
             stopped = True
         looks = 0
@@ -70,7 +71,7 @@ def drifts(atoms: Atoms, potential: mn.Potential, picoseconds: float) -> Table:
 
 def breaks(
     atoms: Atoms,
-    potential: mn.Potential,
+    forces: mn.Calculator,
     temperatures: list[float],
     *,
     runs: int,
@@ -83,7 +84,7 @@ def breaks(
         table.add_column(column)
     for temperature in temperatures:
         motions = [Langevin(timestep, temperature, FRICTION, seed=seed) for seed in range(runs)]
-        lasted = [picoseconds_whole(atoms, potential, motion, picoseconds) for motion in motions]
+        lasted = [picoseconds_whole(atoms, forces, motion, picoseconds) for motion in motions]
         broken = [time for time in lasted if time < picoseconds]
         first = f"{min(broken):.1f}" if broken else "–"
         table.add_row(f"{temperature:g}", f"{len(broken)} of {runs}", first)
@@ -97,14 +98,16 @@ def main(
     langevin: Annotated[list[float] | None, typer.Option(help="A temperature in K; repeat.")] = None,
     runs: Annotated[int, typer.Option(help="Langevin: runs at each temperature.")] = 10,
     timestep: Annotated[float, typer.Option(help="Langevin: fs.")] = 0.5,
+    precision: Annotated[Literal["float32", "float64"], typer.Option(help="Langevin: of the forces.")] = "float64",
 ) -> None:
     """Print drift and cost, or what broke."""
     potential, atoms = mn.load(model), mn.read(start)[0].copy()
     atoms.calc = mn.Calculator(potential)
     BFGS(atoms, logfile=None).run(fmax=0.01, steps=500)
     if langevin:
-        lengths = {"runs": runs, "picoseconds": picoseconds or 100.0, "timestep": timestep}
-        Console().print(breaks(atoms, potential, langevin, **lengths))
+        lengths: dict[str, Any] = {"runs": runs, "picoseconds": picoseconds or 100.0, "timestep": timestep}
+        forces = mn.Calculator(potential, dtype=getattr(torch, precision))
+        Console().print(breaks(atoms, forces, langevin, **lengths))
     else:
         Console().print(drifts(atoms, potential, picoseconds or 20.0))
 

@@ -13,11 +13,12 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 # Each panel's lines: package and model, and what stands at its end.
 PANELS = {
     "SchNet, 3 interactions": [
-        ("MACE", "64x0e", "MACE (larger)"),
         ("SchNetPack", "SchNet-3", "SchNetPack"),
         ("molnet", "SchNet-3", "molnet"),
     ],
     "SchNet, 6 interactions": [("SchNetPack", "SchNet-6", "SchNetPack"), ("molnet", "SchNet-6", "molnet")],
+    "PaiNN, 3 interactions": [("SchNetPack", "PaiNN-3", "SchNetPack"), ("molnet", "PaiNN-3", "molnet")],
+    "ACENet, 64 channels; MACE 64x0e": [("MACE", "64x0e", "MACE"), ("molnet", "ACENet-2", "ACENet")],
     "ANI-2x, one net": [("TorchANI", "ANI-2x-1", "TorchANI"), ("molnet", "BPNN-1", "molnet")],
     "ANI-2x, eight nets": [("TorchANI", "ANI-2x-8", "TorchANI"), ("molnet", "BPNN-8", "molnet")],
 }

@@ -74,9 +74,10 @@ def calculator(model: str, atoms: Atoms) -> Any:
     return mn.Calculator(potential, dtype=torch.float32)
 
 
-def training_step(frames: list[Atoms]) -> Callable[[], object]:
-    """SchNet with 3 interactions: loss of energies and forces, backward, Adam."""
-    potential = schnet(frames[0], 3).train()
+def training_step(model: str, frames: list[Atoms]) -> Callable[[], object]:
+    """Loss of energies and forces, backward, Adam."""
+    kind, number = model.split("-")
+    potential = network(kind, int(number), frames[0]).train()
     loss, batch = mn.Loss(), Dataset(frames, potential.cutoff).batch(range(len(frames)))
     optimizer = torch.optim.Adam(potential.parameters(), lr=1e-4)
 

@@ -46,9 +46,9 @@ def calculator(model: str, atoms: Atoms) -> Any:
     return InMemory(network(model), neighbors, energy_unit="eV", dtype=torch.float32)
 
 
-def training_step(frames: list[Atoms]) -> Callable[[], object]:
-    """SchNet with 3 interactions: loss of energies and forces, backward, Adam."""
-    model, mean_squared = network("SchNet-3").train(), torch.nn.functional.mse_loss
+def training_step(name: str, frames: list[Atoms]) -> Callable[[], object]:
+    """Loss of energies and forces, backward, Adam."""
+    model, mean_squared = network(name).train(), torch.nn.functional.mse_loss
     batch = AtomsConverter(MatScipyNeighborList(CUTOFF), dtype=torch.float32)(frames)
     energy = torch.tensor([atoms.get_potential_energy() for atoms in frames], dtype=torch.float32)
     forces = torch.cat([torch.tensor(atoms.get_forces(), dtype=torch.float32) for atoms in frames])

@@ -82,7 +82,7 @@ def dynamics(calculator: Any, atoms: Atoms) -> Callable[[int], object]:
     return VelocityVerlet(atoms, 0.5 * units.fs).run
 
 
-def no_training(frames: list[Atoms]) -> Callable[[], object]:
+def no_training(model: str, frames: list[Atoms]) -> Callable[[], object]:
     """For the packages whose training isn't compared."""
     raise NotImplementedError("a training step of this package isn't measured.")
 
@@ -97,14 +97,14 @@ def repeated(step: Callable[[], object]) -> Callable[[int], object]:
 
 def serve(
     calculator: Callable[[str, Atoms], Any],
-    training_step: Callable[[list[Atoms]], Callable[[], object]],
+    training_step: Callable[[str, list[Atoms]], Callable[[], object]],
 ) -> None:
     """Answer questions until standard input ends."""
 
     @cache
     def case(model: str, system: str, batch: int) -> Callable[[int], object]:
         if batch:
-            run = repeated(training_step(labeled(system, batch)))
+            run = repeated(training_step(model, labeled(system, batch)))
         else:
             atoms = structure(system)
             run = dynamics(calculator(model, atoms), atoms)

@@ -35,7 +35,7 @@ class Config:
 
 @dataclass(frozen=True)
 class FitConfig(Config):
-    """Everything that a fit depends on; lengths in Å, times in minutes; sizes that are None are the model's own."""
+    """Everything that a fit depends on; lengths in Å, times in minutes; what is None is the model's own."""
 
     command = "molnet fit"
     choices: ClassVar = {
@@ -72,11 +72,11 @@ class FitConfig(Config):
     epochs: int | None = None
     minutes: float | None = 10.0
     patience: int | None = None
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
+    optimizer: str | None = None
+    learning_rate: float | None = None
     schedule: str = "cosine"
-    weight_decay: float = 0.0
-    clip_norm: float | None = 10.0
+    weight_decay: float | None = None
+    clip_norm: float | None = None
     ema: float | None = None
 
 

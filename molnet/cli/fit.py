@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -45,11 +46,15 @@ TRAINING = (
 FREE = ("epochs", "minutes", "patience")
 """What a resumed run may have otherwise."""
 MESSAGE_PASSING: Mapping[str, Any] = {"schnet": SchNet, "painn": PaiNN, "acenet": ACENet}
-METHODS: Mapping[str, Mapping[str, Any]] = {
-    "kalman": {"optimizer": Kalman(), "ema": 0.99},
-    "lbfgs": {"optimizer": LBFGS(), "ema": 0.0, "batch_edges": 10**12},
+USUAL: Mapping[str, Any] = {"learning_rate": 1e-3, "weight_decay": 0.0, "clip_norm": 10.0, "ema": 0.999}
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "painn": {"optimizer": "soap", "learning_rate": 3e-3, "weight_decay": 1e-4, "clip_norm": 1.0, "ema": 0.99},
+    "acenet": {"optimizer": "soap", "learning_rate": 5e-3, "weight_decay": 1e-4, "clip_norm": 0.1, "ema": 0.99},
 }
-"""What goes with each optimizer, where the options don't say otherwise."""
+"""How models were measured (benchmarks/recipes); of use with this optimizer only."""
+METHODS: Mapping[str, Mapping[str, Any]] = {"kalman": {"ema": 0.99}, "lbfgs": {"ema": 0.0, "batch_edges": 10**12}}
+"""What goes with an optimizer that isn't the model's own."""
+OPTIMIZERS: Mapping[str, Any] = {"kalman": Kalman(), "lbfgs": LBFGS()}
 BASELINE_EDGES = 1_000_000
 """Pairs of neighbours that a linear baseline reads at most."""
 SCHEDULES = {"cosine": Cosine, "plateau": Plateau, "constant": Constant}
@@ -71,8 +76,10 @@ def configure(given: Mapping[str, Any], *, config: Path | None, resume: bool) ->
 
 def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False) -> tuple[Potential, Split]:
     """Fit as the options say; returns the potential and the frames, with everything written to the folder."""
+    options = completed(options)
     frames = read_all(options.files, _chosen(options, READING))
-    console.print(inspect(frames, cutoff=options.cutoff))
+    seen = inspect(frames, cutoff=options.cutoff)
+    console.print(seen if options.model == "schnet" else replace(seen, cost=None))
     atom_energies, parts = divided(options, frames)
     console.print(atom_energies)
     prior = atom_energies + ZBL.below(parts.train)
@@ -88,18 +95,27 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     if not finished:
         console.print(f"interrupted; go on with: molnet fit --resume --folder {folder}", markup=False, soft_wrap=True)
         return potential, parts
-    seen = parts.test or parts.valid
-    found = errors(potential, seen)
+    unseen = parts.test or parts.valid
+    found = errors(potential, unseen)
     console.print(found)
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
     if options.model == "bpnn":
         baseline = prior + _least_squares(options, thinned(parts.train, options.cutoff), prior)
-        console.print(beside(found, errors(baseline, seen), folder))
+        console.print(beside(found, errors(baseline, unseen), folder))
     console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)
     console.print(
         f"next:   molnet md {folder / 'potential.safetensors'} {options.files[0]}", markup=False, soft_wrap=True
     )
     return potential, parts
+
+
+def completed(options: FitConfig) -> FitConfig:
+    """With what the options leave open, as it was measured for the model, or as it goes with another optimizer."""
+    own = OWN.get(options.model, {})
+    optimizer = options.optimizer or own.get("optimizer", "adamw")
+    chosen = own if optimizer == own.get("optimizer") else METHODS.get(optimizer, {})
+    filled = {**USUAL, **chosen, "optimizer": optimizer}
+    return replace(options, **{name: value for name, value in filled.items() if getattr(options, name) is None})
 
 
 def _train(potential: Potential, options: FitConfig, parts: Split, *, resume: bool) -> bool:
@@ -180,8 +196,7 @@ def _late(options: FitConfig) -> Late | None:
 
 def _training(options: FitConfig) -> dict[str, Any]:
     given = {name: value for name, value in _chosen(options, TRAINING).items() if value is not None}
-    method = METHODS.get(options.optimizer, {})
-    return {**method, **given, "optimizer": method.get("optimizer", options.optimizer)}
+    return {**given, "optimizer": OPTIMIZERS.get(given["optimizer"], given["optimizer"])}
 
 
 def _chosen(options: FitConfig, wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -79,16 +79,16 @@ Patience = Annotated[
 ]
 Optimizer = Annotated[
     Literal["adamw", "soap", "kalman", "lbfgs"] | None,
-    _option("What makes the steps; the last two for BPNN.", "Training", default="optimizer"),
+    _option("What makes the steps, the last two for BPNN (soap for painn and acenet, else adamw).", "Training"),
 ]
-LearningRate = Annotated[float | None, _option("Largest learning rate.", "Training", default="learning_rate")]
+LearningRate = Annotated[float | None, _option("Largest learning rate (0.001; painn 0.003, acenet 0.005).", "Training")]
 Schedule = Annotated[
     Literal["cosine", "plateau", "constant"] | None,
     _option("How the learning rate changes.", "Training", default="schedule"),
 ]
-WeightDecay = Annotated[float | None, _option("Decoupled weight decay.", "Training", default="weight_decay")]
-ClipNorm = Annotated[float | None, _option("Largest gradient norm.", "Training", default="clip_norm")]
+WeightDecay = Annotated[float | None, _option("Decoupled weight decay (0; painn and acenet 1e-4).", "Training")]
+ClipNorm = Annotated[float | None, _option("Largest gradient norm (10; painn 1, acenet 0.1).", "Training")]
 Ema = Annotated[
     float | None,
-    _option("Decay of the averaged weights, 0 for none (0.999; with kalman 0.99, with lbfgs 0).", "Training"),
+    _option("Decay of the averaged weights, 0 for none (0.999; painn, acenet and kalman 0.99, lbfgs 0).", "Training"),
 ]

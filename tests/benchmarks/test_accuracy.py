@@ -152,7 +152,7 @@ def test_a_run_that_falls_apart_is_counted() -> None:
     stability = script("md_stability")
     atoms = molecule("H2O")
     free = mn.AtomEnergies([1, 8], [0.0, 0.0])
-    table = stability.breaks(atoms, free, [2000.0], runs=2, picoseconds=0.6, timestep=0.5)
+    table = stability.breaks(atoms, mn.Calculator(free), [2000.0], runs=2, picoseconds=0.6, timestep=0.5)
     assert list(table.columns[1].cells) == ["2 of 2"]
 
 
