@@ -10,18 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from ase.data import chemical_symbols
-from jaxtyping import Float
-from numpy import ndarray
 
 from molnet.features import AniAngular, AniRadial, CosineCutoff, SymmetryFunctions
+from molnet.foreign import neurochem
 from molnet.foreign.lines import ForeignFileError, Line, lines
 from molnet.foreign.n2p2 import units
 from molnet.models import BPNN
 from molnet.nn.activations import CELU
 from molnet.potential import Potential
 from molnet.priors import AtomEnergies
-
-Layers = list[tuple[Float[ndarray, "outputs inputs"], Float[ndarray, " outputs"]]]
 
 
 def read_ani(
@@ -31,15 +28,17 @@ def read_ani(
     *,
     energy_unit: str | float = "Ha",
 ) -> Potential:
-    """The network of a `.params` file, a `.npz` of weights and a self-energy file as `AtomEnergies` + `BPNN`.
+    """The network of a `.params` file, weights and a self-energy file as `AtomEnergies` + `BPNN`.
 
-    The weights are arrays `H_l1_w` (outputs, inputs) and `H_l1_b` of each element and layer; activations are CELU with
-    α = 0.1, as in the published networks. Lengths are in Å; the unit of energy is a name, or how many eV it is.
+    The weights are a folder of NeuroChem's `ANN-H.nnf` and so on, or a `.npz` with arrays `H_l1_w` (outputs, inputs)
+    and `H_l1_b` of each element and layer. Activations are CELU with α = 0.1, as in the published networks. Lengths are
+    in Å; the unit of energy is a name, or how many eV it is.
     Raises FileNotFoundError for a missing file, and ForeignFileError, with the file, for what isn't as expected.
     """
     _, energy = units("Å", energy_unit)
     features = read_ani_parameters(parameters)
-    tables = {z: _layers(Path(weights), z, features.counts[0]) for z in features.species}
+    read = neurochem.layers if Path(weights).is_dir() else _layers
+    tables = {z: read(Path(weights), z, features.counts[0]) for z in features.species}
     hidden = [[len(bias) for _, bias in table[:-1]] for table in tables.values()]
     model = BPNN(features, hidden=hidden, activation=CELU(0.1), scale=energy).double()
     with torch.no_grad():
@@ -82,11 +81,11 @@ def read_ani_parameters(path: str | Path) -> SymmetryFunctions:
     return SymmetryFunctions(species, (radial, angular), CosineCutoff())
 
 
-def _layers(path: Path, z: int, inputs: int) -> Layers:
+def _layers(path: Path, z: int, inputs: int) -> neurochem.Layers:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     symbol = chemical_symbols[z]
-    found: Layers = []
+    found: neurochem.Layers = []
     with np.load(path) as file:
         while f"{symbol}_l{len(found) + 1}_w" in file:
             name = f"{symbol}_l{len(found) + 1}"
