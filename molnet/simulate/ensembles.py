@@ -177,7 +177,8 @@ def draw_velocities(atoms: Atoms, temperature: float, rng: np.random.Generator) 
         return
     Stationary(atoms, preserve_temperature=False)
     if not atoms.pbc.any():
-        ZeroRotation(atoms, preserve_temperature=False)
+        with np.errstate(divide="ignore", invalid="ignore"):  # ASE divides by the moment about a linear molecule's axis
+            ZeroRotation(atoms, preserve_temperature=False)
 
 
 def _refuse_rigid(atoms: Atoms) -> None:

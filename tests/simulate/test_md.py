@@ -208,6 +208,13 @@ def test_other_errors_leave_a_record_too(tmp_path, monkeypatch):
     assert summary(tmp_path).log["step"].tolist() == [0]
 
 
+def test_a_linear_molecule_is_given_velocities_without_rotation():
+    linear = molecule("CO2")
+    draw_velocities(linear, 300.0, np.random.default_rng(0))
+    assert linear.get_kinetic_energy() > 0
+    assert np.abs(linear.get_angular_momentum()).max() < 1e-12
+
+
 def test_drawn_velocities_are_seeded_and_at_rest_on_the_whole():
     def drawn(seed, atoms):
         draw_velocities(atoms, 300.0, np.random.default_rng(seed))
