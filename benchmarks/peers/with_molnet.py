@@ -14,6 +14,7 @@ import molnet as mn
 from molnet.data.dataset import Dataset
 from molnet.features import AniAngular, AniRadial, CosineCutoff
 from molnet.nn.activations import CELU
+from molnet.train.cached import CachedDataset, cacheable
 
 ANI_2X = {
     1: (256, 192, 160),
@@ -42,14 +43,13 @@ class Zeros(Calculator):
         self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms or ()), 3))}
 
 
-def ani_2x(members: int) -> mn.Potential:
-    """ANI-2x's features, networks and activation, with random weights; of several members the mean."""
+def ani_2x(seed: int) -> mn.BPNN:
+    """ANI-2x's features, networks and activation, with random weights."""
     radial = AniRadial(5.1, 19.7, tuple(0.8 + k * 4.3 / 16 for k in range(16)))
     angles = tuple((k + 0.5) * math.pi / 4 for k in range(4))
     angular = AniAngular(3.5, 12.5, 14.1, tuple(0.8 + k * 2.7 / 8 for k in range(8)), angles)
     features = mn.SymmetryFunctions(tuple(ANI_2X), (radial, angular), CosineCutoff())
-    hidden = tuple(ANI_2X.values())
-    return mn.Committee(mn.BPNN(features, hidden=hidden, activation=CELU(0.1), seed=seed) for seed in range(members))
+    return mn.BPNN(features, hidden=tuple(ANI_2X.values()), activation=CELU(0.1), seed=seed)
 
 
 def schnet(atoms: Atoms, interactions: int) -> mn.SchNet:
@@ -70,15 +70,18 @@ def calculator(model: str, atoms: Atoms) -> Any:
     if model == "zeros":
         return Zeros()
     kind, number = model.split("-")
-    potential = ani_2x(int(number)) if kind == "BPNN" else network(kind, int(number), atoms)
+    committee = kind == "BPNN"
+    potential = mn.Committee(map(ani_2x, range(int(number)))) if committee else network(kind, int(number), atoms)
     return mn.Calculator(potential, dtype=torch.float32)
 
 
 def training_step(model: str, frames: list[Atoms]) -> Callable[[], object]:
-    """Loss of energies and forces, backward, Adam."""
+    """Loss of energies and forces, backward, Adam; of what is known once, as `mn.fit` does."""
     kind, number = model.split("-")
-    potential = network(kind, int(number), frames[0]).train()
-    loss, batch = mn.Loss(), Dataset(frames, potential.cutoff).batch(range(len(frames)))
+    potential = (ani_2x(0) if kind == "BPNN" else network(kind, int(number), frames[0])).train()
+    data = Dataset(frames, potential.cutoff)
+    loss, known = mn.Loss(), CachedDataset(data, potential) if cacheable(potential) else data
+    batch = known.batch(range(len(frames)))
     optimizer = torch.optim.Adam(potential.parameters(), lr=1e-4)
 
     def step() -> None:
