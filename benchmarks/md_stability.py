@@ -1,34 +1,53 @@
 """Long dynamics with a fitted potential: drift of the energy at several time steps, and molecules that break.
 
 Give a model file and a file of structures; runs start from the relaxed first one. By default NVE at three time steps;
-with `--langevin 300 --langevin 600`, runs with a thermostat at these temperatures, which count broken molecules. A
-molecule is broken where contacts of up to 1.5 times the sum of the covalent radii hold fewer of its atoms together
-than at the start (a proton that changes its partner breaks nothing), or where a run blows up.
+with `--langevin 300 --langevin 600`, runs with a thermostat at these temperatures, all at once, which count broken
+molecules. A molecule is broken where contacts of up to 1.5 times the sum of the covalent radii hold fewer of its atoms
+together than at the start (a proton that changes its partner breaks nothing), or where a run blows up.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
 import typer
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.io import iread
 from ase.optimize import BFGS
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 from scipy.sparse.csgraph import connected_components
 
 import molnet as mn
-from molnet.simulate import NVE, Guard, Langevin, LeftTheData, run_md, summary
+from molnet.data.molecule import Molecule
+from molnet.simulate import (
+    NVE,
+    LangevinReplicas,
+    LeftTheData,
+    Output,
+    State,
+    Trajectories,
+    run_md,
+    run_replicas,
+    summary,
+)
 
 TARGET = 0.1  # meV/atom/ps
 FRICTION = 0.01  # 1/fs
 REACH = 1.5
-RUNAWAY = Guard(contact=0.5, force=10.0, energy=10.0)
-"""Far beyond the guard of a simulation, which stops before anything breaks."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How replicas move: fs, ps and a precision."""
+
+    timestep: float
+    picoseconds: float
+    precision: str
 
 
 def fragments(atoms: Atoms) -> int:
@@ -37,20 +56,15 @@ def fragments(atoms: Atoms) -> int:
     return int(connected_components(atoms.get_all_distances(mic=True) < np.add.outer(radii, radii))[0])
 
 
-def picoseconds_whole(atoms: Atoms, forces: mn.Calculator, motion: Langevin, picoseconds: float) -> float:
-    """After how many ps the structure is first seen broken, at looks 0.1 ps apart; the whole run if it never is."""
-    steps, every = round(1e3 * picoseconds / motion.timestep), round(100 / motion.timestep)
-    with TemporaryDirectory() as folder:
-        stopped = False
-        try:
-            run_md(atoms, forces, ensemble=motion, steps=steps, folder=folder, every=every, guard=RUNAWAY)
-        except LeftTheData:
-            stopped = True
-        looks = 0
-        for looks, frame in enumerate(iread(Path(folder) / "md.traj")):
-            if fragments(frame) > fragments(atoms):
-                return 0.1 * looks
-    return 0.1 * looks if stopped else picoseconds
+def picoseconds_whole(atoms: Atoms, found: Trajectories, column: int) -> float:
+    """When a replica is first seen broken or has been stopped, or how long all runs took."""
+    whole = fragments(atoms)
+    for time, positions, number in zip(
+        found.picoseconds, found.positions[:, column], found.numbers[:, column], strict=True
+    ):
+        if number < 0 or fragments(Atoms(atoms.numbers, positions)) > whole:
+            return float(time)
+    return float(found.picoseconds[-1])
 
 
 def drifts(atoms: Atoms, potential: mn.Potential, picoseconds: float) -> Table:
@@ -69,24 +83,36 @@ def drifts(atoms: Atoms, potential: mn.Potential, picoseconds: float) -> Table:
     return table
 
 
+def simulated(
+    atoms: Atoms, potential: mn.Potential, kelvins: Float[np.ndarray, " replicas"], *, motion: Motion, folder: Path
+) -> Trajectories:
+    """Replicas of a structure, one for each temperature, with looks 0.1 ps apart."""
+    named = [f"{symbol}{number}" for number, symbol in enumerate(atoms.symbols, start=1)]
+    molecule = Molecule.bonded(named, atoms.get_masses().tolist(), bonds=[], species=atoms.numbers.tolist())
+    positions = np.repeat(atoms.positions[None], len(kelvins), axis=0).astype(motion.precision)
+    start = State.start(molecule, positions, temperatures=kelvins).centered()
+    dynamics, every = LangevinReplicas(motion.timestep, FRICTION), round(100 / motion.timestep)
+    steps = round(1e3 * motion.picoseconds / motion.timestep)
+    with suppress(LeftTheData):  # all replicas were stopped, which shows in what was written
+        run_replicas(start, potential, dynamics=dynamics, steps=steps, output=Output(folder, every))
+    return Trajectories.load(folder)
+
+
 def breaks(
-    atoms: Atoms,
-    forces: mn.Calculator,
-    temperatures: list[float],
-    *,
-    runs: int,
-    picoseconds: float,
-    timestep: float,
+    atoms: Atoms, potential: mn.Potential, temperatures: list[float], *, runs: int, motion: Motion, folder: Path
 ) -> Table:
     """How many runs broke at each temperature, and when the first one did."""
-    table = Table(title=f"Langevin, {runs} runs of {picoseconds:g} ps, {timestep:g} fs; target: none broken")
+    kelvins = np.repeat(np.array(temperatures), runs)
+    found = simulated(atoms, potential, kelvins, motion=motion, folder=folder)
+    lasted = np.array([picoseconds_whole(atoms, found, column) for column in range(len(kelvins))])
+    long, title = found.picoseconds[-1], f"{motion.timestep:g} fs, {motion.precision}; target: none broken"
+    table = Table(title=f"Langevin, {runs} runs of {long:g} ps, {title}")
     for column in ("temperature, K", "broken", "first after, ps"):
         table.add_column(column)
     for temperature in temperatures:
-        motions = [Langevin(timestep, temperature, FRICTION, seed=seed) for seed in range(runs)]
-        lasted = [picoseconds_whole(atoms, forces, motion, picoseconds) for motion in motions]
-        broken = [time for time in lasted if time < picoseconds]
-        first = f"{min(broken):.1f}" if broken else "–"
+        times = lasted[kelvins == temperature]
+        broken = times[times < long]
+        first = f"{broken.min():.1f}" if len(broken) else "–"
         table.add_row(f"{temperature:g}", f"{len(broken)} of {runs}", first)
     return table
 
@@ -99,15 +125,17 @@ def main(
     runs: Annotated[int, typer.Option(help="Langevin: runs at each temperature.")] = 10,
     timestep: Annotated[float, typer.Option(help="Langevin: fs.")] = 0.5,
     precision: Annotated[Literal["float32", "float64"], typer.Option(help="Langevin: of the forces.")] = "float64",
+    folder: Annotated[Path | None, typer.Option(help="Langevin: where the replicas are kept.")] = None,
 ) -> None:
     """Print drift and cost, or what broke."""
     potential, atoms = mn.load(model), mn.read(start)[0].copy()
     atoms.calc = mn.Calculator(potential)
     BFGS(atoms, logfile=None).run(fmax=0.01, steps=500)
     if langevin:
-        lengths: dict[str, Any] = {"runs": runs, "picoseconds": picoseconds or 100.0, "timestep": timestep}
-        forces = mn.Calculator(potential, dtype=getattr(torch, precision))
-        Console().print(breaks(atoms, forces, langevin, **lengths))
+        motion = Motion(timestep, picoseconds or 100.0, precision)
+        with TemporaryDirectory() as place:
+            table = breaks(atoms, potential, langevin, runs=runs, motion=motion, folder=folder or Path(place))
+        Console().print(table)
     else:
         Console().print(drifts(atoms, potential, picoseconds or 20.0))
 

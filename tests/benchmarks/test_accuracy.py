@@ -148,12 +148,14 @@ def test_a_molecule_is_broken_by_a_lost_atom_and_not_by_a_proton_that_moves() ->
     assert [fragments(atoms) for atoms in (shaken, lost, nowhere)] == [1, 2, 2]
 
 
-def test_a_run_that_falls_apart_is_counted() -> None:
+def test_a_run_that_falls_apart_is_counted(tmp_path: Path) -> None:
     stability = script("md_stability")
     atoms = molecule("H2O")
     free = mn.AtomEnergies([1, 8], [0.0, 0.0])
-    table = stability.breaks(atoms, mn.Calculator(free), [2000.0], runs=2, picoseconds=0.6, timestep=0.5)
-    assert list(table.columns[1].cells) == ["2 of 2"]
+    motion = stability.Motion(timestep=0.5, picoseconds=0.6, precision="float64")
+    table = stability.breaks(atoms, free, [2000.0, 0.01], runs=2, motion=motion, folder=tmp_path)
+    assert list(table.columns[1].cells) == ["2 of 2", "0 of 2"]
+    assert list(table.columns[2].cells)[1] == "–"
 
 
 def test_environments_stay_when_a_pin_changes_that_is_none_of_theirs(
