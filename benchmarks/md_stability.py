@@ -35,6 +35,7 @@ from molnet.simulate import (
     run_replicas,
     summary,
 )
+from molnet.simulate.output import CHECKPOINT
 
 TARGET = 0.1  # meV/atom/ps
 FRICTION = 0.01  # 1/fs
@@ -93,8 +94,9 @@ def simulated(
     start = State.start(molecule, positions, temperatures=kelvins).centered()
     dynamics, every = LangevinReplicas(motion.timestep, FRICTION), round(100 / motion.timestep)
     steps = round(1e3 * motion.picoseconds / motion.timestep)
+    options = {"output": Output(folder, every), "resume": (folder / CHECKPOINT).exists()}
     with suppress(LeftTheData):  # all replicas were stopped, which shows in what was written
-        run_replicas(start, potential, dynamics=dynamics, steps=steps, output=Output(folder, every))
+        run_replicas(start, potential, dynamics=dynamics, steps=steps, **options)
     return Trajectories.load(folder)
 
 
@@ -125,7 +127,7 @@ def main(
     runs: Annotated[int, typer.Option(help="Langevin: runs at each temperature.")] = 10,
     timestep: Annotated[float, typer.Option(help="Langevin: fs.")] = 0.5,
     precision: Annotated[Literal["float32", "float64"], typer.Option(help="Langevin: of the forces.")] = "float64",
-    folder: Annotated[Path | None, typer.Option(help="Langevin: where the replicas are kept.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Langevin: where the replicas are kept, and go on.")] = None,
 ) -> None:
     """Print drift and cost, or what broke."""
     potential, atoms = mn.load(model), mn.read(start)[0].copy()
