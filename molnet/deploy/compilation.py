@@ -13,6 +13,7 @@ from torch import Tensor
 
 from molnet.checkpoint import encode
 from molnet.data.convert import to_graph
+from molnet.deploy.acenet import CompiledACENet
 from molnet.deploy.bpnn import CompiledBPNN, batches
 from molnet.deploy.painn import CompiledPaiNN
 from molnet.deploy.priors import CompiledAtomEnergies, CompiledZBL
@@ -20,11 +21,12 @@ from molnet.deploy.schnet import CompiledSchNet
 from molnet.deploy.term import CompiledScaled, CompiledSum, CompiledTerm
 from molnet.evaluation import evaluate
 from molnet.kernels import fused_runs
-from molnet.models import PaiNN, SchNet
+from molnet.models import ACENet, PaiNN, SchNet
 from molnet.potential import Committee, Potential, Scaled, Sum
 from molnet.priors import ZBL, AtomEnergies
 
 KNOWN: dict[type[Potential], Callable[..., CompiledTerm]] = {
+    ACENet: CompiledACENet,
     AtomEnergies: CompiledAtomEnergies,
     PaiNN: CompiledPaiNN,
     SchNet: CompiledSchNet,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molnet.kernels.compiled import SOURCES, compiled, inlined, part
-from molnet.kernels.tiles import BYTES, ROWS, add_tile
+from molnet.kernels.tiles import BYTES, ROWS, VECTORS, add_narrow_tile, add_tile
 
 Array = NDArray[Any]
 
@@ -25,6 +25,10 @@ def add_product(low: int, high: int, x: Array, W: Array, out: Array, sources: in
         for c in range(0, tiled, columns):
             for i in range(low, rows, ROWS):
                 add_tile(x, i, W, c, out)
+        if W.shape[1] - tiled >= columns // VECTORS:
+            for i in range(low, rows, ROWS):
+                add_narrow_tile(x, i, W, tiled, out)
+            tiled += columns // VECTORS
     if tiled < W.shape[1]:
         _add_rest(low, rows, tiled, x, W, out)
     _add_rest(rows, high, 0, x, W, out)

@@ -78,13 +78,13 @@ def moments_reference(f: Tensor, order: int, components: int) -> Tensor:
 
 
 @cache
-def _arrays_of(order: int, dtype: torch.dtype) -> loops.Tables:
+def tables_of(order: int, dtype: torch.dtype) -> loops.Tables:
     tables = [table.to(dtype) for table in _tables(order)]
     return loops.Tables(*_arrays(*tables, *(table.T for table in tables)))
 
 
 def _run(loop: Callable[..., None], order: int, f: Tensor, *arrays: Any) -> None:
-    tables, (_, rows, channels) = _arrays_of(order, f.dtype), f.shape
+    tables, (_, rows, channels) = tables_of(order, f.dtype), f.shape
     n_parts = parts(rows * channels * tables.even.shape[0] * (16 + 4 * order))
     bounds = [rows * part // n_parts for part in range(n_parts + 1)]
     share(lambda _, low, high: loop(low, high, tables, *arrays), bounds)

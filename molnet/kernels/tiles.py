@@ -21,28 +21,36 @@ BYTES = VECTORS * (64 if _WIDE else 32)
 """The bytes of a row of a tile."""
 
 
-def _tile(typing: Any, x: Any, i: Any, W: Any, c: Any, out: Any) -> tuple[Any, Callable[..., Any]]:
-    """Adds x W to the `ROWS` rows of out from i on and the columns from c on, `BYTES` wide; W has at least one row.
+def _tile(vectors: int) -> Any:
+    """Adds x W to the `ROWS` rows of out from i on and so many vectors of columns from c on; W has at least one row.
 
     The arrays are of one type, and the numbers of each row lie side by side.
     """
-    if not x.dtype == W.dtype == out.dtype or {W.layout, out.layout, x.layout} != {"C"}:
-        raise TypeError(f"a tile needs arrays of one type in C order; found {x}, {W} and {out}.")
-    return types.void(x, types.intp, W, types.intp, out), _add_tile
+
+    def typed(typing: Any, x: Any, i: Any, W: Any, c: Any, out: Any) -> tuple[Any, Callable[..., Any]]:
+        if not x.dtype == W.dtype == out.dtype or {W.layout, out.layout, x.layout} != {"C"}:
+            raise TypeError(f"a tile needs arrays of one type in C order; found {x}, {W} and {out}.")
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _add_tile(context, builder, signature, args, vectors)
+
+        return types.void(x, types.intp, W, types.intp, out), generate
+
+    # Any, as a checker doesn't know that the compiler gives the first argument.
+    return intrinsic(typed)
 
 
-# Any, as a checker doesn't know that the compiler gives the first argument.
-add_tile: Any = intrinsic(_tile)
+add_tile, add_narrow_tile = _tile(VECTORS), _tile(1)
 
 
-def _add_tile(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _add_tile(context: Any, builder: Any, signature: Any, args: Any, vectors: int) -> Any:
     x, W, out = (context.make_array(signature.args[n])(context, builder, args[n]) for n in (0, 2, 4))
     i, c = args[1], args[3]
     dtype = signature.args[0].dtype
     number, lanes = context.get_data_type(dtype), 8 * BYTES // VECTORS // dtype.bitwidth
     vector, size = ir.VectorType(number, lanes), dtype.bitwidth // 8
     terms, width = cgutils.unpack_tuple(builder, W.shape, 2)
-    tile = list(product(range(ROWS), range(VECTORS)))
+    tile = list(product(range(ROWS), range(vectors)))
 
     def at(array: Any, row: Any, columns: Any, column: Any = None) -> Any:
         start = builder.mul(row, columns)
@@ -60,7 +68,7 @@ def _add_tile(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     builder.branch(loop)
     builder.position_at_end(loop)
     k, sums = builder.phi(terms.type), [builder.phi(vector) for _ in tile]
-    weights = [builder.load(vector_at(W, k, v), align=size) for v in range(VECTORS)]
+    weights = [builder.load(vector_at(W, k, v), align=size) for v in range(vectors)]
     numbers = [_spread(builder, builder.load(builder.gep(row, [k])), vector) for row in x_rows]
     fused = {"flags": ("contract",)}
     after = [

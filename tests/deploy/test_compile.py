@@ -20,7 +20,7 @@ from molnet.graph import Properties, batch
 from molnet.models import PaiNN, SchNet
 from molnet.potential import Potential, Scaled, Sum, UnknownSpecies
 from molnet.simulate import Calculator
-from tests.contract import ATOM_ENERGIES, SPECIES, assert_same, bpnn, crystal, ethanol, painn, schnet, zbl
+from tests.contract import ATOM_ENERGIES, SPECIES, acenet, assert_same, bpnn, crystal, ethanol, painn, schnet, zbl
 from tests.simulate.potentials import LennardJones
 
 REACH = 6.5
@@ -31,6 +31,7 @@ POTENTIALS: dict[str, Callable[[], Potential]] = {
     "four interactions": lambda: SchNet(SPECIES, 4.0, channels=7, interactions=4, gaussians=9, scale=3.0, seed=5),
     "PaiNN": painn,
     "PaiNN, one interaction, few knots": lambda: PaiNN(SPECIES, 4.0, channels=7, interactions=1, functions=5, knots=3),
+    "ACENet": acenet,
     "ZBL": zbl,
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "Sum": lambda: ATOM_ENERGIES + zbl() + schnet(),

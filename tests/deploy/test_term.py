@@ -13,11 +13,12 @@ from molnet.data.convert import to_graph
 from molnet.deploy import CompiledTerm, compile
 from molnet.graph import Graph, batch
 from molnet.potential import Potential, Scaled
-from tests.contract import ATOM_ENERGIES, crystal, ethanol, painn, schnet, zbl
+from tests.contract import ATOM_ENERGIES, acenet, crystal, ethanol, painn, schnet, zbl
 
 POTENTIALS: dict[str, Callable[[], Potential]] = {
     "SchNet": schnet,
     "PaiNN": painn,
+    "ACENet": acenet,
     "ZBL": zbl,
     "AtomEnergies": lambda: ATOM_ENERGIES,
     "without neighbours": lambda: ATOM_ENERGIES + ATOM_ENERGIES,
@@ -88,7 +89,7 @@ def test_it_runs_in_several_threads_at_once(graph: Graph) -> None:
             np.testing.assert_array_equal(one, alone)
 
 
-@pytest.mark.parametrize("name", ["SchNet", "PaiNN"])
+@pytest.mark.parametrize("name", ["SchNet", "PaiNN", "ACENet"])
 def test_threads_that_share_the_work_find_the_same(graph: Graph, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     term, (vectors, d_energies) = term_of(POTENTIALS[name]().double()), moved(graph, 0)
     found = []
