@@ -147,7 +147,7 @@ def _near(work: Work) -> Arrays:
 @inlined
 def _sizes(n: int, weights: Weights) -> tuple[int, int, int, int]:
     """Components that the layer n reads and gives, powers, and channels."""
-    layers, _, width, channels = weights.update.shape
+    (layers, width), channels = weights.gate_bias.shape, weights.linear.shape[1]
     return 4 if n > 0 else 1, 4 if n + 1 < layers else 1, width // channels, channels
 
 
