@@ -86,7 +86,7 @@ def density(i: int, starts: Array, near: Arrays, x: Array, C: Array, space: Arra
         for q in range(count):
             for m in range(HARMONICS):
                 columns[m, q] = Y[place + q, m]
-        add_product(0, HARMONICS, columns, _matrix(f, CHUNK)[:count], D)
+        add_product(0, D.shape[0], columns, _matrix(f, CHUNK)[:count], D)
 
 
 @disjoint

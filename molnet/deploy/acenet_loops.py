@@ -35,15 +35,15 @@ Span = tuple[int, int, int, int, int]
 
 
 @inlined
-def _fill(low: int, high: int, row: Array, out: Array) -> None:
-    for i in range(low, high):
+def _fill(row: Array, out: Array) -> None:
+    for i in range(out.shape[0]):
         for c in range(out.shape[1]):
             out[i, c] = row[c]
 
 
 @inlined
-def _add(low: int, high: int, rows: Array, out: Array) -> None:
-    for i in range(low, high):
+def _add(rows: Array, out: Array) -> None:
+    for i in range(out.shape[0]):
         for c in range(out.shape[1]):
             out[i, c] += rows[i, c]
 
@@ -178,7 +178,7 @@ def _powers(
         density(i, starts, near, work.told[n, :inputs], weights.control_points[n], edges, D)
         _couple(i - start, rows, entries, values, D.reshape((HARMONICS, inputs, channels)), space.coupled)
     _mix(rows, slots, weights.mix[n], space.coupled, A.reshape((HARMONICS * rows, channels)))
-    sphere_loops.moments(0, rows, points, A, M)
+    sphere_loops.moments(np.int64(0), rows, points, A, M)
 
 
 @part
@@ -188,15 +188,16 @@ def _update(n: int, start: int, stop: int, weights: Weights, work: Work, space: 
     (_, outputs, order, channels), rows, h = sizes, stop - start, work.features
     width = order * channels
     if n > 0:
-        _fill(start, stop, weights.gate_bias[n], work.factors[n])
-        add_product(start, stop, h[0], weights.gate[n], work.factors[n])
+        factors = work.factors[n, start:stop]
+        _fill(weights.gate_bias[n], factors)
+        add_product(0, rows, h[0, start:stop], weights.gate[n], factors)
     _, M = _kept(n, start, stop, work, sizes)
     B = _shaped(space.gated, outputs, rows, width)
     _gated(M, work.factors[n, start:stop].reshape((rows, order, channels)), B.reshape((outputs, rows, order, channels)))
     for a in range(outputs):
         add_product(0, rows, B[a], weights.update[n, min(a, 1)], h[a, start:stop])
     hidden = _shaped(space.hidden, rows, channels)
-    _fill(0, rows, weights.inner_bias[n], hidden)
+    _fill(weights.inner_bias[n], hidden)
     add_product(0, rows, B[0], weights.inner[n], hidden)
     silu(0, rows, hidden, work.slopes[n, start:stop])
     for i in range(start, stop):
@@ -205,25 +206,30 @@ def _update(n: int, start: int, stop: int, weights: Weights, work: Work, space: 
     add_product(0, rows, hidden, weights.outer[n], h[0, start:stop])
 
 
+@disjoint
+def _sum(rows: Array, row: Array, out: Array) -> None:
+    """Adds the products of rows and a row, in double precision."""
+    for i in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            out[i] += np.float64(rows[i, c]) * row[c]
+
+
 @part
 def _tell(n: int, start: int, stop: int, weights: Weights, work: Work, energies: Array) -> None:
     """What follows from the features: energies, and what is told in the next layer."""
-    layers, h, hidden, s = len(weights.update), work.features, work.readout, work.features[0]
+    layers, rows, h, hidden = len(weights.update), stop - start, work.features, work.readout[start:stop]
     if n == 0:
-        _fill(start, stop, weights.readout_bias, hidden)
-    add_product(start, stop, s, weights.readout[n], hidden)
-    for i in range(start, stop):
-        for c in range(s.shape[1]):
-            energies[i] += np.float64(s[i, c]) * weights.linear[n, c]
+        _fill(weights.readout_bias, hidden)
+    add_product(0, rows, h[0, start:stop], weights.readout[n], hidden)
+    _sum(h[0, start:stop], weights.linear[n], energies[start:stop])
     if n + 1 < layers:
         for a in range(4):
-            work.told[n + 1, a, start:stop] = 0
-            add_product(start, stop, h[a], weights.project[n, min(a, 1)], work.told[n + 1, a])
+            told = work.told[n + 1, a, start:stop]
+            told[:] = 0
+            add_product(0, rows, h[a, start:stop], weights.project[n, min(a, 1)], told)
         return
-    silu(start, stop, hidden, work.readout_slopes)
-    for i in range(start, stop):
-        for c in range(hidden.shape[1]):
-            energies[i] += np.float64(hidden[i, c]) * weights.last[c]
+    silu(0, rows, hidden, work.readout_slopes[start:stop])
+    _sum(hidden, weights.last, energies[start:stop])
 
 
 @inlined
@@ -273,20 +279,19 @@ def _from_energies(
     n: int, start: int, stop: int, weights: Weights, work: Work, grads: Gradients, d_energies: Array
 ) -> None:
     """Adds ∂h of the layer n by the readout and by what is told in the next one."""
-    layers, g, hidden = len(weights.update), grads.features, grads.readout
+    layers, rows, g, hidden = len(weights.update), stop - start, grads.features, grads.readout
     if n + 1 == layers:
         g[:, start:stop] = 0
         for i in range(start, stop):
             for c in range(hidden.shape[1]):
                 hidden[i, c] = d_energies[i] * weights.last[c] * work.readout_slopes[i, c]
     else:
-        total = grads.told[n, 0]
-        for number in range(1, grads.told.shape[1]):
-            for a in range(4):
-                _add(start, stop, grads.told[n, number, a], total[a])
         for a in range(4):
-            add_product(start, stop, total[a], weights.project[n, min(a, 1)], g[a])
-    add_product(start, stop, hidden, weights.readout[n], g[0])
+            total = grads.told[n, 0, a, start:stop]
+            for number in range(1, grads.told.shape[1]):
+                _add(grads.told[n, number, a, start:stop], total)
+            add_product(0, rows, total, weights.project[n, min(a, 1)], g[a, start:stop])
+    add_product(0, rows, hidden[start:stop], weights.readout[n], g[0, start:stop])
     for i in range(start, stop):
         for c in range(g.shape[2]):
             g[0, i, c] += d_energies[i] * weights.linear[n, c]
@@ -335,7 +340,7 @@ def _from_moments(
     (inputs, outputs, order, channels), rows = sizes, stop - start
     A, _ = _kept(n, start, stop, work, sizes)
     d_A = _shaped(space.functions, HARMONICS, rows, channels)
-    sphere_loops.adjoint(0, rows, points, _shaped(space.moments, rows, outputs, order, channels), A, d_A)
+    sphere_loops.adjoint(np.int64(0), rows, points, _shaped(space.moments, rows, outputs, order, channels), A, d_A)
     _unmix(rows, slots, weights.mix[n], d_A.reshape((HARMONICS * rows, channels)), space.coupled)
     G, near = _shaped(space.density, HARMONICS, inputs, channels), _near(work)
     edges = (space.told, space.heard, space.turned, space.by_edge)

@@ -69,9 +69,10 @@ def _from_points(pair: Arrays, i: int, tables: Tables, rows: Arrays, f: Array) -
 def _moments(pair: Arrays, tables: Tables, moment: Array, factor: float, out: Array, n: int) -> None:
     """Of a pair, the moments for l = 0 and, where they are asked for, l = 1."""
     moment[:] = 0
-    add_product(0, 1, tables.even_moments, pair[0], moment[:1])
+    # A literal number of rows would be a type of its own, for which the product is compiled again.
+    add_product(0, tables.even_moments.shape[0], tables.even_moments, pair[0], moment[:1])
     if out.shape[0] > 1:
-        add_product(0, 3, tables.odd_moments, pair[1], moment[1:])
+        add_product(0, tables.odd_moments.shape[0], tables.odd_moments, pair[1], moment[1:])
     for m in range(out.shape[0]):
         for c in range(out.shape[2]):
             out[m, n, c] = factor * moment[m, c]
@@ -88,6 +89,14 @@ def _spread(G: Array, n: int, tables: Tables, moment: Array, pair: Arrays) -> No
     add_product(0, a.shape[0], tables.even_moments_back, moment[:1], a)
     if G.shape[0] > 1:
         add_product(0, b.shape[0], tables.odd_moments_back, moment[1:], b)
+
+
+@inlined
+def _copy(pair: Arrays, out: Arrays) -> None:
+    (a, b), (c, d) = pair, out
+    for x in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            c[x, k], d[x, k] = a[x, k], b[x, k]
 
 
 @inlined
@@ -126,7 +135,7 @@ def moments(low: int, high: int, tables: Tables, f: Array, out: Array, sources: 
     pair, power = (grid[0], grid[1]), (grid[2], grid[3])
     for i in range(low, high):
         _to_points(f, i, tables, rows, pair)
-        power[0][:], power[1][:] = pair[0], pair[1]
+        _copy(pair, power)
         for m in range(out.shape[1]):
             for c in range(f.shape[2]):
                 out[i, m, 0, c] = f[m, i, c]
