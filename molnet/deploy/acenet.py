@@ -50,33 +50,31 @@ class CompiledACENet(CompiledTerm):
     def run(self, graph: Graph, vectors: Float[ndarray, "edges 3"]) -> tuple[Float64[ndarray, " atoms"], Pullback]:
         layout = self._layout.of(graph, PRECISIONS[vectors.dtype])
         n_parts, energies = layout.parts(), layout.zero.copy()
-        pools = layout.pools(n_parts)
-        loan, space = (pool.lend() for pool in pools[:2])
+        kept, spaces, sums = layout.pools(n_parts)
+        loan, space, edges = kept.lend(), spaces.lend(), ((*layout.edges, vectors), (self.cutoff, self.knots))
         work = arrays.Work(*loan.arrays)
-        work.told[0, 0], work.factors[0], work.features[0], work.features[1:] = *layout.tables, 0
-        edges = (*layout.edges, vectors), (self.cutoff, self.knots)
-        spaces = arrays.Space(*space.arrays)
-        layout.do(loops.forward, n_parts, edges, layout.couplings, layout.there, work, spaces, energies)
+        work.told[0, 0], work.factors[0], work.features[0] = layout.tables
+        work.features[1:] = 0
+        forward = layout.there, work, arrays.Space(*space.arrays), energies
+        layout.do(loops.forward, n_parts, edges, layout.couplings, *forward)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
-            space, own, out = pools[1].lend(), pools[2].lend(), np.zeros_like(vectors)
-            spaces, grads = arrays.Space(*space.arrays), arrays.Gradients(*own.arrays)
+            space, own, out = spaces.lend(), sums.lend(), np.zeros_like(vectors)
+            grads = arrays.Gradients(*own.arrays)
             grads.told[:] = 0
-            done = arrays.Work(*loan.arrays)
-            layout.do(
-                loops.backward, n_parts, edges, layout.couplings, layout.back, done, spaces, grads, (d_energies, out)
-            )
+            backward = layout.back, arrays.Work(*loan.arrays), arrays.Space(*space.arrays), grads, (d_energies, out)
+            layout.do(loops.backward, n_parts, edges, layout.couplings, *backward)
             return out
 
         return energies, back
 
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
-        *tables, zero = (table.detach().to(dtype)[kind].contiguous().numpy() for table in self.tables)
+        told, gates, s, zero = (table.detach().to(dtype)[kind].contiguous().numpy() for table in self.tables)
         there, back = (arrays.Weights(*(w.detach().to(dtype).numpy() for w in g)) for g in (self.there, self.back))
         return _Layout(
             (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
-            tables,
+            (told, gates, s),
             zero.astype(np.float64),
             (tuple(_couplings(inputs, dtype) for inputs in (1, 4)), tables_of(self.order, dtype)),
             there,
