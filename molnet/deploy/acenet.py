@@ -62,7 +62,7 @@ class CompiledACENet(CompiledTerm):
             space, own, out = spaces.lend(), sums.lend(), np.zeros_like(vectors)
             grads = arrays.Gradients(*own.arrays)
             grads.told[:] = 0
-            backward = layout.back, arrays.Work(*loan.arrays), arrays.Space(*space.arrays), grads, (d_energies, out)
+            backward = layout.back, arrays.Work(*loan.arrays), arrays.Space(*space.arrays), (grads, d_energies, out)
             layout.do(loops.backward, n_parts, edges, layout.couplings, *backward)
             return out
 

@@ -122,13 +122,11 @@ def _pulled(
 
 
 @disjoint
-def adjoint(
-    i: int, starts: Array, near: Arrays, x: Array, C: Array, G: Array, space: Arrays, d_x: Array, sums: Arrays
-) -> None:
+def adjoint(i: int, starts: Array, near: Arrays, x: Array, C: Array, G: Array, space: Arrays, sums: Arrays) -> None:
     """Adds ∂x_j of all neighbours, ∂r and ∂Y of all edges of the atom i."""
     b, _, Y, numbers, ends = near
     told, heard, turned, by_edge = space
-    d_r, d_Y = sums
+    d_x, d_r, d_Y = sums
     columns, components, channels = G.shape[1], x.shape[0], x.shape[2]
     f = told[: CHUNK * columns].reshape((CHUNK, components, channels))
     h = heard[: CHUNK * columns].reshape((CHUNK, components, channels))

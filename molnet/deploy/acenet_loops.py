@@ -330,8 +330,7 @@ def _from_moments(
     weights: Weights,
     work: Work,
     space: Space,
-    d_told: Array,
-    sums: tuple[Array, Array],
+    sums: tuple[Array, Array, Array],
 ) -> None:
     """From ∂M to the derivatives with respect to what neighbours told, distances and harmonics."""
     couplings, points = tables
@@ -347,7 +346,7 @@ def _from_moments(
     told, C = work.told[n, :inputs], weights.control_points[n]
     for i in range(start, stop):
         _uncouple(i - start, rows, entries, values, space.coupled, G)
-        adjoint(i, starts, near, told, C, G.reshape((HARMONICS, inputs * channels)), edges, d_told, sums)
+        adjoint(i, starts, near, told, C, G.reshape((HARMONICS, inputs * channels)), edges, sums)
 
 
 @compiled
@@ -358,12 +357,11 @@ def backward(
     weights: Weights,
     work: Work,
     spaces: Space,
-    grads: Gradients,
-    outs: tuple[Array, Array],
+    outs: tuple[Gradients, Array, Array],
     sources: int = SOURCES,
 ) -> None:
     """Stage 0 is the last layer, and so on; from ∂E_i to ∂r_ij, which are zero at first for edges that don't count."""
-    (first, last, number, low, high), ((_, index, vectors), _), (d_energies, out) = span, edges, outs
+    (first, last, number, low, high), ((_, index, vectors), _), (grads, d_energies, out) = span, edges, outs
     layers, starts, g = len(weights.update), index_parts(index, len(d_energies))[0], grads.features
     space, sums, near = _own(spaces, number), (grads.distance, grads.harmonics), _near(work)
     for stage in range(first, last):
@@ -376,6 +374,6 @@ def backward(
             _from_energies(n, start, stop, weights, work, grads, d_energies)
             _from_features(n, start, stop, weights, work, space, g)
             d_told = grads.told[n - 1, number] if n > 0 else g[:0]
-            _from_moments(n, start, stop, starts, tables, weights, work, space, d_told, sums)
+            _from_moments(n, start, stop, starts, tables, weights, work, space, (d_told, sums[0], sums[1]))
             if n == 0:
                 vectors_gradient(start, stop, starts, near, vectors, sums, out)
