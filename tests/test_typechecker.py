@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -83,3 +84,16 @@ def test_of_many_calls_the_first_are_checked() -> None:
     with pytest.raises(BeartypeCallHintViolation):
         longest(THREE, THREE, 2)
     assert longest(THREE, THREE, 2).shape == (2,)
+
+
+def test_of_functions_within_functions_the_first_is_checked() -> None:
+    def made() -> Any:
+        @checked
+        def same(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+            return x
+
+        return same
+
+    with pytest.raises(BeartypeCallHintViolation):
+        made()(torch.zeros(2, 2))
+    assert not hasattr(made(), "__wrapped__")

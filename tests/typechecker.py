@@ -19,8 +19,8 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))
-calls: Counter[Callable[..., Any]] = Counter()
-"""How often functions were called in this test."""
+calls: Counter[Any] = Counter()
+"""How often functions were called in this test, and those within functions made."""
 OFTEN = 100
 """As many calls of a function are checked in a test: later steps and epochs repeat what they do."""
 _thorough = jaxtyping.jaxtyped
@@ -43,7 +43,10 @@ def _decorate(decorated: Any) -> Any:
         return property(*(each and _decorate(each) for each in (decorated.fget, decorated.fset, decorated.fdel)))
     if inspect.isgeneratorfunction(decorated) or "{" in str(decorated.__annotations__.values()):
         return _thorough(decorated, typechecker=check)
-    return _checked(decorated)
+    if "<locals>" in decorated.__qualname__:
+        calls[decorated.__code__] += 1
+    # Made at each call of another function, it would take longer to prepare than to run.
+    return decorated if calls[decorated.__code__] > 1 else _checked(decorated)
 
 
 def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
