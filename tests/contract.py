@@ -5,7 +5,7 @@ CGnet, which is for one molecule and tells its mirror images apart, keeps the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from math import pi
@@ -56,6 +56,8 @@ from molnet.potential import Committee, Potential, Scaled, UnknownSpecies
 from molnet.priors import ZBL, AtomEnergies, HarmonicAngles, HarmonicBonds, PeriodicDihedrals, Repulsion
 
 SPECIES = [1, 6, 8]
+STEPS, SLOPE = (-2, -1, 1, 2), np.array([1, -8, 8, -1]) / 12
+"""A derivative by finite differences: where the function is evaluated, and the weights."""
 ATOM_ENERGIES = AtomEnergies(SPECIES, [-13.6, -1029.5, -2041.8])
 
 
@@ -230,8 +232,8 @@ def assert_same(a: Properties, b: Properties, rtol: float = 1e-9, atol: float = 
         torch.testing.assert_close(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol, equal_nan=True)
 
 
-def energy(potential: Potential, atoms: Atoms) -> float:
-    return float(result(potential, atoms).energy)
+def energies(potential: Potential, structures: Iterable[Atoms]) -> np.ndarray:
+    return evaluate(potential, batch([graph_of(potential, atoms) for atoms in structures])).energy.numpy()
 
 
 def test_rotation_and_reflection(potential: Potential, atoms: Atoms) -> None:
@@ -259,31 +261,25 @@ def test_permutation(potential: Potential, atoms: Atoms) -> None:
 
 
 def test_forces_are_the_derivative_of_the_energy(potential: Potential, atoms: Atoms) -> None:
-    h, forces, numeric = 1e-4, result(potential, atoms).forces, np.zeros((len(atoms), 3))
-    for index in np.ndindex(len(atoms), 3):
-        moved = [atoms.copy() for _ in range(4)]
-        for displaced, step in zip(moved, (-2, -1, 1, 2), strict=True):
-            displaced.positions[index] += step * h
-        far_down, down, up, far_up = (energy(potential, displaced) for displaced in moved)
-        numeric[index] = -(far_down - 8 * down + 8 * up - far_up) / (12 * h)
+    h, forces, moved = 1e-4, result(potential, atoms).forces, []
+    for *index, step in product(range(len(atoms)), range(3), STEPS):
+        moved.append(atoms.copy())
+        moved[-1].positions[*index] += step * h
+    numeric = -energies(potential, moved).reshape(-1, 3, 4) @ SLOPE / h
     scale = max(1.0, float(forces.abs().max()))
     np.testing.assert_allclose(forces.numpy(), numeric, rtol=1e-6, atol=1e-6 * scale)
 
 
 def test_stress_is_the_derivative_with_respect_to_strain(potential: Potential) -> None:
-    atoms, h = crystal(), 1e-4
-    stress, numeric = result(potential, atoms).stress[0], np.zeros((3, 3))
-    for a, b in np.ndindex(3, 3):
-        energies = []
-        for step in (-2, -1, 1, 2):
-            strain = np.eye(3)
-            strain[a, b] += step * h / 2
-            strain[b, a] += step * h / 2
-            strained = atoms.copy()
-            strained.set_cell(atoms.cell.array @ strain, scale_atoms=True)
-            energies.append(energy(potential, strained))
-        derivative = np.dot(energies, [1, -8, 8, -1]) / (12 * h)
-        numeric[a, b] = derivative / atoms.cell.volume
+    atoms, h, strained = crystal(), 1e-4, []
+    stress = result(potential, atoms).stress[0]
+    for a, b, step in product(range(3), range(3), STEPS):
+        strain = np.eye(3)
+        strain[a, b] += step * h / 2
+        strain[b, a] += step * h / 2
+        strained.append(atoms.copy())
+        strained[-1].set_cell(atoms.cell.array @ strain, scale_atoms=True)
+    numeric = energies(potential, strained).reshape(3, 3, 4) @ SLOPE / h / atoms.cell.volume
     scale = max(0.1, float(stress.abs().max()))
     np.testing.assert_allclose(stress.numpy(), numeric, rtol=1e-6, atol=1e-6 * scale)
 
@@ -355,8 +351,8 @@ def _pair_radii(potential: Potential, pair: str) -> list[float]:
 
 def _third_differences(potential: Potential, pair: str, reach: float, gap: float) -> float:
     distances = reach + gap * np.array([-1.5, -0.5, 0.5, 1.5])
-    energies = [energy(potential, Atoms(pair, [[0, 0, 0], [0, 0, r]])) for r in distances]
-    return float(np.diff(energies, n=3)[0])
+    found = energies(potential, [Atoms(pair, [[0, 0, 0], [0, 0, r]]) for r in distances])
+    return float(np.diff(found, n=3)[0])
 
 
 def test_an_isolated_atom_has_an_energy_and_no_force(potential: Potential) -> None:
@@ -368,8 +364,8 @@ def test_an_isolated_atom_has_an_energy_and_no_force(potential: Potential) -> No
 def test_far_fragments_add(potential: Potential) -> None:
     first, second = ethanol(), molecule("CH4")
     second.positions += [50.0, 0.0, 0.0]
-    expected = energy(potential, first) + energy(potential, second)
-    assert energy(potential, first + second) == pytest.approx(expected, abs=1e-9)
+    *parts, together = energies(potential, [first, second, first + second])
+    assert together == pytest.approx(sum(parts), abs=1e-9)
 
 
 def test_a_longer_neighbor_list_changes_nothing(potential: Potential, atoms: Atoms) -> None:
@@ -415,13 +411,13 @@ def test_it_can_be_evaluated_without_gradient_mode(potential: Potential, atoms: 
     assert not quiet.energy.requires_grad
 
 
-def test_global_torch_state_is_untouched(potential: Potential, atoms: Atoms) -> None:
+@pytest.mark.parametrize("name", POTENTIALS)
+def test_global_torch_state_is_untouched(name: str, atoms: Atoms) -> None:
     def state() -> tuple[object, ...]:
         return torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()
 
     before, random = state(), torch.get_rng_state()
-    for build in POTENTIALS.values():
-        build()
+    potential = POTENTIALS[name]()
     evaluate(potential, graph_of(potential, atoms))
     assert state() == before
     assert torch.equal(torch.get_rng_state(), random)

@@ -1,4 +1,4 @@
-"""The examples run, in short, from the folder of the project and as a user runs them."""
+"""The examples run, in short and on few data, as a user runs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.ethanol import few_frames
 
 ROOT = Path(__file__).parents[1]
 SHORT = {
@@ -25,7 +27,11 @@ def test_every_example_is_here() -> None:
 
 @pytest.mark.parametrize("name", SHORT)
 def test_example(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "examples" / name), *SHORT[name], "--folder", str(tmp_path)]
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    data = few_frames(330, tmp_path / "data").parent
+    for path in (ROOT / "data").glob("o2*"):
+        (data / path.name).symlink_to(path)
+    command = [sys.executable, str(tmp_path / "examples" / name), *SHORT[name], "--folder", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for written in WRITTEN[name]:

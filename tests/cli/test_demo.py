@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from molnet.cli import app
-from molnet.cli.demo import unused
+from molnet.cli.demo import find_data, unused
+from tests.ethanol import DATA, NAME, few_frames
 
 RUNNER = CliRunner()
 
 
-def test_the_demo_fits_simulates_and_reports(tmp_path: Path) -> None:
+def test_the_demo_fits_simulates_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_data() == DATA / NAME
+    few = few_frames(450, tmp_path / "data")
+    monkeypatch.setattr("molnet.cli.demo.find_data", lambda: few)
     folder = tmp_path / "demo"
     done = RUNNER.invoke(app.app, ["demo", "--folder", str(folder), "--minutes", "0.05", "--picoseconds", "0.02"])
     assert done.exit_code == 0, done.output + repr(done.exception)
