@@ -141,21 +141,21 @@ def draw_confusion(share: Tensor, folder: Path) -> None:
 ROWS = [
     Row(
         "palindromes",
-        "from molnet.nn.recurrent import SequenceClassifier",
+        "from molnet.nn import SequenceClassifier",
         "made here: the last of 40 symbols",
         "LSTM or GRU ≥ 98 %, simple network fails",
         completed,
     ),
     Row(
         "tiny Shakespeare, LSTM",
-        "from molnet.nn.sequence import CharacterModel",
+        "from molnet.nn import CharacterModel",
         "tiny Shakespeare: first 5 % to watch, 85 % to train, last 10 % to test",
         "≤ 1.65 nats per character",
         shakespeare,
     ),
     Row(
         "secondary structure of proteins",
-        "from molnet.nn.recurrent import SequenceTagger",
+        "from molnet.nn import SequenceTagger",
         "NetSurfP-2.0 set: 9,712 chains to train, 364 to test",
         "Q3 ≥ 68 %",
         secondary_structure,

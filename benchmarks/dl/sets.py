@@ -165,6 +165,6 @@ def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
 
 MNIST = "MNIST test file, 8,000 to train and 2,000 to test"
 ROWS = [
-    Row("sum of a set of digits", "from molnet.nn.sets import DeepSets, SumPool", MNIST, "reported", digit_sums),
-    Row("outlier of a set of digits", "from molnet.nn.sets import EquivariantLayer", MNIST, "reported", odd_digit),
+    Row("sum of a set of digits", "from molnet.nn import DeepSets, SumPool", MNIST, "reported", digit_sums),
+    Row("outlier of a set of digits", "from molnet.nn import EquivariantLayer", MNIST, "reported", odd_digit),
 ]

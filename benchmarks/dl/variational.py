@@ -73,7 +73,7 @@ def conditional(data: Path, folder: Path) -> str:
     return f"{nats:.1f} nats"
 
 
-IMPORT = "from molnet.nn.variational import VariationalAutoencoder"
+IMPORT = "from molnet.nn import VariationalAutoencoder"
 ROWS = [
     Row("variational autoencoder", IMPORT, f"{DATA}, binarized by chance", "105 nats", autoencoder),
     Row("conditional variational autoencoder", IMPORT, f"{DATA}, binarized by chance", "told", conditional),

@@ -83,7 +83,7 @@ def _batches(part: Part) -> ArrayBatches:
 
 
 ROWS = [
-    Row("LeNet-5", "from molnet.nn.vision import LeNet5", DATA, "98.5 %, better than without", lenet),
-    Row("ResNet", "from molnet.nn.vision import ResNet", DATA, "99 %", resnet),
-    Row("other networks of images", "from molnet.nn.vision import AlexNet, Inception, LeNet1", DATA, "told", others),
+    Row("LeNet-5", "from molnet.nn import LeNet5", DATA, "98.5 %, better than without", lenet),
+    Row("ResNet", "from molnet.nn import ResNet", DATA, "99 %", resnet),
+    Row("other networks of images", "from molnet.nn import AlexNet, Inception, LeNet1", DATA, "told", others),
 ]
