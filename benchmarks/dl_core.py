@@ -90,8 +90,8 @@ def renewed(page: str, rows: list[Row], folder: Path) -> str:
         raise ValueError(f"the page has no table to write anew: a line '| {' | '.join(COLUMNS)} |' was expected.")
     table = re.match(r"(\|.*\n)+", page[start:])
     assert table
-    former = [re.split(r" (?<!\\)\| ", line.strip("| ")) for line in table.group().splitlines()]
-    kept = {line[0]: line[4:] for line in former}
+    former = ([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.group().splitlines())
+    kept = {name: found for name, _, _, _, *found in former}
     lines = [list(COLUMNS), ["---"] * len(COLUMNS)]
     for row in rows:
         name, line, *others = (cell.replace("|", r"\|") for cell in cells(row, folder))

@@ -46,7 +46,7 @@ ROWS = [
         "adversarial (clean / random signs / attack, ε = 0.1)",
         "from molnet.nn import AdversarialTraining, FastGradientSign",
         DATA,
-        "told",
+        "reported",
         adversarial,
     )
 ]

@@ -74,7 +74,7 @@ ROWS = [
         "AlphaGo Zero tower",
         "from molnet.nn import PolicyValueNet",
         "tic-tac-toe, 1,000 of 4,520 positions unseen",
-        "told",
+        "reported",
         tower,
     )
 ]

@@ -126,5 +126,5 @@ def digits(data: Path, folder: Path) -> str:
 IMPORT = "from molnet.nn import AdversarialNetworks, Wasserstein"
 ROWS = [
     Row("GANs around eight centers", IMPORT, "6,400 points", "all centers", eight),
-    Row("GANs of digits", IMPORT, DATA, "told, beside a VAE", digits),
+    Row("GANs of digits", IMPORT, DATA, "reported, beside a VAE", digits),
 ]

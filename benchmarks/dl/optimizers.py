@@ -119,7 +119,5 @@ IMPORT = "from molnet.nn import trajectory, gradient_norms, initialize"
 ROWS = [
     Row("optimizers: ravine and saddle", IMPORT, "two functions", "a figure", paths),
     Row("optimizers: gradients by depth", IMPORT, "30 layers", "a figure", depth),
-    Row(
-        "optimizers: natural gradient", "from molnet.nn import NaturalGradient", "made", "below SGD", natural
-    ),
+    Row("optimizers: natural gradient", "from molnet.nn import NaturalGradient", "made", "below SGD", natural),
 ]

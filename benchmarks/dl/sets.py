@@ -163,7 +163,7 @@ def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
     return f"{float((found.argmax(dim=1) == wanted).float().mean()):.1%} found"
 
 
-MNIST = "MNIST test file, 8,000 to train and 2,000 to test"
+MNIST = "MNIST test file, 8,000/2,000"
 ROWS = [
     Row("sum of a set of digits", "from molnet.nn import DeepSets, SumPool", MNIST, "reported", digit_sums),
     Row("outlier of a set of digits", "from molnet.nn import EquivariantLayer", MNIST, "reported", odd_digit),

@@ -190,7 +190,7 @@ ROWS = [
         "SMILES autoencoder",
         "from molnet.nn import SequenceVAE",
         "ESOL, 1,100 molecules",
-        "told",
+        "reported",
         design,
     )
 ]
