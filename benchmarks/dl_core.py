@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,12 +45,15 @@ def all_rows() -> tuple[list[Row], list[str]]:
 
 
 def chosen(rows: list[Row], parts: Sequence[str]) -> list[Row]:
-    """Rows whose names contain a part, or all. Raises BadParameter for a part that no name contains."""
-    for part in parts:
-        if not any(part in row.name for row in rows):
+    """Rows whose names contain a part, in the parts' order, or all. Raises BadParameter for a part that none contains."""
+    found: dict[str, Row] = {}
+    for part in parts or [""]:
+        with_it = {row.name: row for row in rows if part in row.name}
+        if not with_it:
             names = "; ".join(row.name for row in rows)
             raise typer.BadParameter(f"no row's name contains {part!r}. There are: {names}.")
-    return [row for row in rows if not parts or any(part in row.name for part in parts)]
+        found |= {name: row for name, row in with_it.items() if name not in found}
+    return list(found.values())
 
 
 def file_of(row: Row, folder: Path) -> Path:
@@ -60,7 +64,12 @@ def file_of(row: Row, folder: Path) -> Path:
 def trained(row: Row, data: Path, folder: Path) -> Result:
     """Trains a recipe: what it reached, its time and processor time, versions and conditions."""
     before, wall, cpu = conditions(), time.perf_counter(), time.process_time()
-    reached = row.run(data, folder)
+    # With Python's own handler, fit would take Ctrl-C for the end of its training, and a half-trained row would be kept.
+    former = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        reached = row.run(data, folder)
+    finally:
+        signal.signal(signal.SIGINT, former)
     return {
         "row": row.name,
         "reached": reached if isinstance(reached, str) else f"{reached:.4g}",
@@ -69,6 +78,10 @@ def trained(row: Row, data: Path, folder: Path) -> Result:
         "version": ", ".join(f"{package} {version(package)}" for package in ("molnet", "torch")),
         "conditions": before,
     }
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def cells(row: Row, folder: Path) -> list[str]:
@@ -103,7 +116,9 @@ def renewed(page: str, rows: list[Row], folder: Path) -> str:
 def main(
     data: Annotated[Path, typer.Argument(help="The folder of shared data.")],
     folder: Annotated[Path, typer.Option(help="Where rows are kept and figures drawn.")] = Path("runs/dl_core"),
-    row: Annotated[list[str] | None, typer.Option(help="Only rows whose names contain this; repeat.")] = None,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Only rows whose names contain this, in this order; repeat.")
+    ] = None,
     markdown: Annotated[Path | None, typer.Option(help="A page whose table is written anew.", exists=True)] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Train nothing.")] = False,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -54,6 +55,21 @@ def test_each_row_is_kept_when_it_ends_and_not_trained_again(
     assert "3 %" in capsys.readouterr().out
 
 
+def test_an_interrupted_row_is_not_kept(core: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(data: Path, folder: Path) -> str:
+        # Training replaces Python's own handler by one that ends an epoch early.
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        signal.raise_signal(signal.SIGINT)
+        return "half"
+
+    rows = [core.Row("one", "import this", "none", "none", run)]
+    monkeypatch.setattr(core, "all_rows", lambda: (rows, []))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        core.main(tmp_path, tmp_path / "rows")
+    assert not list((tmp_path / "rows").iterdir()) and signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_page_keeps_what_was_not_trained_anew(core: ModuleType, tmp_path: Path) -> None:
     rows = [row(core, name, f"|{name}|") for name in ("one", "two", "three")]
     core.file_of(rows[2], tmp_path).write_text(json.dumps(core.trained(rows[2], tmp_path, tmp_path)))
@@ -73,6 +89,8 @@ def test_a_page_keeps_what_was_not_trained_anew(core: ModuleType, tmp_path: Path
 def test_unknown_rows_and_missing_extras_are_named(
     core: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rows = [row(core, name, 1) for name in ("one", "two", "twenty-one")]
+    assert core.chosen(rows, ["tw", "one"]) == [rows[1], rows[2], rows[0]] and core.chosen(rows, []) == rows
     with pytest.raises(core.typer.BadParameter, match=r"no row's name contains 'thre'. There are: one; two\."):
         core.chosen([row(core, "one", 1), row(core, "two", 2)], ["thre"])
     monkeypatch.setattr(core, "all_rows", lambda: ([], ["The rows of dl/smiles.py are left out: no rdkit."]))
