@@ -45,7 +45,7 @@ def all_rows() -> tuple[list[Row], list[str]]:
 
 
 def chosen(rows: list[Row], parts: Sequence[str]) -> list[Row]:
-    """Rows whose names contain a part, in the parts' order, or all. Raises BadParameter for a part that none contains."""
+    """Rows whose names contain a part, in the order of the parts, or all. Raises BadParameter where none does."""
     found: dict[str, Row] = {}
     for part in parts or [""]:
         with_it = {row.name: row for row in rows if part in row.name}
@@ -64,7 +64,7 @@ def file_of(row: Row, folder: Path) -> Path:
 def trained(row: Row, data: Path, folder: Path) -> Result:
     """Trains a recipe: what it reached, its time and processor time, versions and conditions."""
     before, wall, cpu = conditions(), time.perf_counter(), time.process_time()
-    # With Python's own handler, fit would take Ctrl-C for the end of its training, and a half-trained row would be kept.
+    # With the handler of Python, Ctrl-C would only end a training early, and the row would be kept.
     former = signal.signal(signal.SIGINT, _interrupt)
     try:
         reached = row.run(data, folder)
