@@ -88,6 +88,6 @@ ROWS = [
     Row("LeNet-5", "from molnet.nn import LeNet5", DATA, "≥ 98.5 %, better than without", lenet),
     Row("ResNet", "from molnet.nn import ResNet", DATA, "≥ 99 %", resnet),
     Row("LeNet-1", "from molnet.nn import LeNet1", DATA, "reported", distorted(LeNet1, 30)),
-    Row("AlexNet's layers", "from molnet.nn import AlexNet", DATA, "reported", distorted(alexnet, 20)),
-    Row("two inception blocks", "from molnet.nn import Inception", DATA, "reported", distorted(inception, 20)),
+    Row("AlexNet's layers", "from molnet.nn import AlexNet", DATA, "reported", distorted(alexnet, 10)),
+    Row("two inception blocks", "from molnet.nn import Inception", DATA, "reported", distorted(inception, 15)),
 ]
