@@ -77,7 +77,7 @@ def conditional(data: Path, folder: Path) -> str:
     return f"{found['nats']:.1f} nats"
 
 
-def betas(data: Path, folder: Path, *, weights: tuple[float, ...] = (0.25, 1.0, 4.0, 16.0), epochs: int = 20) -> str:
+def betas(data: Path, folder: Path, *, weights: tuple[float, ...] = (0.25, 1.0, 4.0, 16.0), epochs: int = 12) -> str:
     """Reconstruction against divergence by the weight of the divergence, with what each model gives back."""
     mnist, found, rows = read(data), [], [read(data).test.pixels[:10]]
     for beta in weights:
