@@ -46,14 +46,14 @@ def all_rows() -> tuple[list[Row], list[str]]:
 
 def chosen(rows: list[Row], parts: Sequence[str]) -> list[Row]:
     """Rows whose names contain a part, in the order of the parts, or all. Raises BadParameter where none does."""
-    found: dict[str, Row] = {}
+    kept: list[Row] = []
     for part in parts or [""]:
-        with_it = {row.name: row for row in rows if part in row.name}
-        if not with_it:
+        found = [row for row in rows if part in row.name]
+        if not found:
             names = "; ".join(row.name for row in rows)
             raise typer.BadParameter(f"no row's name contains {part!r}. There are: {names}.")
-        found |= {name: row for name, row in with_it.items() if name not in found}
-    return list(found.values())
+        kept += [row for row in found if row not in kept]
+    return kept
 
 
 def file_of(row: Row, folder: Path) -> Path:
@@ -126,6 +126,8 @@ def main(
     rows, missing = all_rows()
     if markdown and missing:
         raise typer.BadParameter(f"the table of {markdown} needs all rows. {' '.join(missing)}")
+    if markdown:
+        renewed(markdown.read_text(), rows, folder)  # A page without the table is refused before anything is trained.
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(width=max(180, Console().width), highlight=False, markup=False)
     left = [] if only_print else [r for r in chosen(rows, row or ()) if not file_of(r, folder).exists()]
