@@ -44,9 +44,9 @@ def adversarial(data: Path, folder: Path) -> str:
 ROWS = [
     Row(
         "adversarial (clean / random signs / attack, ε = 0.1)",
-        "from molnet.nn.adversarial import AdversarialTraining, FastGradientSign",
+        "from molnet.nn import AdversarialTraining, FastGradientSign",
         DATA,
-        "told",
+        "reported",
         adversarial,
     )
 ]

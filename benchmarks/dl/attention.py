@@ -67,14 +67,14 @@ def shakespeare(data: Path, folder: Path, *, epochs: int = 2, channels: int = 12
 ROWS = [
     Row(
         "palindromes by attention",
-        "from molnet.nn.attention import TransformerEncoder",
+        "from molnet.nn import TransformerEncoder",
         "made here: words of 16 letters",
         "reported",
         recognized,
     ),
     Row(
         "tiny Shakespeare, transformer",
-        "from molnet.nn.attention import CausalTransformer",
+        "from molnet.nn import CausalTransformer",
         "tiny Shakespeare: first 5 % to watch, 85 % to train, last 10 % to test",
         "reported",
         shakespeare,

@@ -78,10 +78,10 @@ def pretrained(widths: list[int], train: Part, valid: Part) -> DeepBelief:
     return network
 
 
-MACHINE = "from molnet.nn.boltzmann import AnnealedImportanceSampling, RestrictedBoltzmann"
-NETWORK = "from molnet.nn.belief import DeepBelief"
+MACHINE = "from molnet.nn import AnnealedImportanceSampling, RestrictedBoltzmann"
+NETWORK = "from molnet.nn import DeepBelief"
 ROWS = [
-    Row("restricted Boltzmann machine, ln p(test)", MACHINE, f"{DATA}, binarized by chance", "told", likelihood),
-    Row("deep belief network", NETWORK, DATA, "96.5 %", belief),
+    Row("restricted Boltzmann machine, ln p(test)", MACHINE, f"{DATA}, binarized by chance", "reported", likelihood),
+    Row("deep belief network", NETWORK, DATA, "≥ 96.5 %", belief),
     Row("unrolled autoencoder, squared error an image", NETWORK, DATA, "below principal components", autoencoder),
 ]

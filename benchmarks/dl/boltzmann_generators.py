@@ -150,7 +150,7 @@ def _draw(points: dict[str, Tensor], profiles: dict[str, Tensor], path: Path) ->
 ROWS = [
     Row(
         "Boltzmann generator, double well",
-        "from molnet.nn.boltzmann_generators import BoltzmannGenerator",
+        "from molnet.nn import BoltzmannGenerator",
         "2,000 points, half of them in each well",
         "within 0.3 kT of quadrature",
         wells,

@@ -51,7 +51,7 @@ def rings(data: Path, folder: Path) -> str:
 ROWS = [
     Row(
         "normalizing flows",
-        "from molnet.nn.flows import Affine, Flow, RationalQuadratic",
+        "from molnet.nn import Affine, Flow, RationalQuadratic",
         "10,000 points around a circle",
         "splines below RealNVP",
         rings,

@@ -72,9 +72,9 @@ def tower(data: Path, folder: Path) -> str:
 ROWS = [
     Row(
         "AlphaGo Zero tower",
-        "from molnet.nn.vision import PolicyValueNet",
+        "from molnet.nn import PolicyValueNet",
         "tic-tac-toe, 1,000 of 4,520 positions unseen",
-        "told",
+        "reported",
         tower,
     )
 ]

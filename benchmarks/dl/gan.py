@@ -123,8 +123,8 @@ def digits(data: Path, folder: Path) -> str:
     return "; ".join(f"{name}: {judged(network, part, mnist.test.images)}" for name, part in images.items())
 
 
-IMPORT = "from molnet.nn.gan import AdversarialNetworks, Wasserstein"
+IMPORT = "from molnet.nn import AdversarialNetworks, Wasserstein"
 ROWS = [
     Row("GANs around eight centers", IMPORT, "6,400 points", "all centers", eight),
-    Row("GANs of digits", IMPORT, DATA, "told, beside a VAE", digits),
+    Row("GANs of digits", IMPORT, DATA, "reported, beside a VAE", digits),
 ]

@@ -103,11 +103,11 @@ def exclusive_or(data: Path, folder: Path) -> str:
 
 
 ESTIMATOR = "from molnet.train.estimators import NetworkClassifier"
-FEATURES = "from molnet.nn.linear import FeatureFunctions, LeastSquares"
+FEATURES = "from molnet.nn import FeatureFunctions, LeastSquares"
 ROWS = [
     Row("linear: softmax regression, iris", ESTIMATOR, "iris, 10 folds", "as scikit-learn's", iris),
     Row("linear: softmax regression, penguins", ESTIMATOR, "penguins, 10 folds", "as scikit-learn's", penguins),
     Row("linear: least squares and ridge, mpg", FEATURES, "mpg, 10 folds", "squares help", mpg),
-    Row("linear: bias and variance", "from molnet.nn.linear import bias_variance", "sin 4x", "a figure", degrees),
+    Row("linear: bias and variance", "from molnet.nn import bias_variance", "sin 4x", "a figure", degrees),
     Row("linear: perceptron on XOR", FEATURES, "4 corners", "fails; 1 with the product", exclusive_or),
 ]

@@ -85,8 +85,8 @@ def pieces(data: Path, folder: Path) -> str:
     return ", ".join(counts)
 
 
-IMPORT = "from molnet.nn.mlp import MLP, ResidualMLP"
-REGIONS = "from molnet.nn.regions import linear_regions"
+IMPORT = "from molnet.nn import MLP, ResidualMLP"
+REGIONS = "from molnet.nn import linear_regions"
 ROWS = [
     Row("mlp: exclusive or", IMPORT, "4 corners", "all activations", exclusive_or),
     Row("mlp: width", IMPORT, "sin 2x + |x|/8, median of 3 seeds", "the error falls", width),

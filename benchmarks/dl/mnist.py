@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-DATA = "MNIST test file, 10,000 images split 8,000/2,000"
+DATA = "MNIST test file, 8,000/2,000"
 VALID = 500
 
 

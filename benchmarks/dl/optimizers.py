@@ -115,11 +115,9 @@ def natural(data: Path, folder: Path) -> str:
     return "loss after 60 steps: " + ", ".join(f"{n} {loss:.3f} (rate {lr})" for n, (loss, lr) in best.items())
 
 
-IMPORT = "from molnet.nn.optimizers import trajectory, gradient_norms, initialize"
+IMPORT = "from molnet.nn import trajectory, gradient_norms, initialize"
 ROWS = [
     Row("optimizers: ravine and saddle", IMPORT, "two functions", "a figure", paths),
     Row("optimizers: gradients by depth", IMPORT, "30 layers", "a figure", depth),
-    Row(
-        "optimizers: natural gradient", "from molnet.nn.optimizers import NaturalGradient", "made", "below SGD", natural
-    ),
+    Row("optimizers: natural gradient", "from molnet.nn import NaturalGradient", "made", "below SGD", natural),
 ]

@@ -54,7 +54,7 @@ def _curve(history: History) -> Figure:
 ROWS = [
     Row(
         f"{title}, {NAME}",
-        f"from molnet.nn.reinforcement import {name}",
+        f"from molnet.nn import {name}",
         "gymnasium, 100 episodes",
         "≥ 475",
         run,

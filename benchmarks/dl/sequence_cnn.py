@@ -85,7 +85,7 @@ def folds(data: Path, folder: Path, *, epochs: int = 25, splits: int = 1) -> str
 ROWS = [
     Row(
         "folds of protein domains",
-        "from molnet.nn.sequence_cnn import SequenceCNN",
+        "from molnet.nn import SequenceCNN",
         "the domains of DeepSF's test lists in folds of 10 or more, split 70/10/20, by domains and by families",
         "reported",
         folds,

@@ -1,4 +1,4 @@
-"""Sets of handwritten digits: their sum, and the one that is unlike the others."""
+"""Sets of handwritten digits: their sum, the one that is unlike the others, and whether a nine is among them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import torch
 from dl.rows import Row
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+from torch.nn import functional
 
 from molnet.nn.distortions import Distortion
 from molnet.nn.seeding import seeded
-from molnet.nn.sets import DeepSets, EquivariantLayer, SumPool, pad_sets
+from molnet.nn.sets import AttentionPool, DeepSets, EquivariantLayer, SumPool, pad_sets
 from molnet.train.arrays import classification_loss, regression_loss
 from molnet.train.loop import fit
 from molnet.train.recipe import Recipe
@@ -59,6 +60,27 @@ class Outliers(Sums):
             drawn = torch.randint(1 << 30, digit.shape, generator=generator)
             rows = torch.stack([of[d][k % len(of[d])] for d, k in zip(digit.flatten(), drawn.flatten(), strict=True)])
             yield self.images[rows.reshape(digit.shape)], torch.ones_like(digit, dtype=torch.bool), place
+
+
+@dataclass(frozen=True)
+class Bags(Sums):
+    """Sets of digits, with one nine in every other set: (images, mask, whether)."""
+
+    def rows(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images of each set by their numbers, and whether a nine is among them."""
+        generator = torch.Generator().manual_seed(number)
+        nines, others = (self.labels == 9).nonzero().flatten(), (self.labels != 9).nonzero().flatten()
+        y = torch.arange(self.sets) % 2
+        for _ in range(self.batches):
+            rows = others[torch.randint(len(others), (self.sets, self.sizes[1]), generator=generator)]
+            place = torch.randint(self.sizes[1], (self.sets,), generator=generator)
+            nine = nines[torch.randint(len(nines), (self.sets,), generator=generator)]
+            rows[y == 1, place[y == 1]] = nine[y == 1]
+            yield rows, y
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for rows, y in self.rows(number):
+            yield self.images[rows], torch.ones_like(rows, dtype=torch.bool), y
 
 
 @dataclass(frozen=True)
@@ -152,19 +174,44 @@ def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
     outliers = Outliers(*test, (8, 8), batches=40)
     found, wanted = tried(module, outliers)
     images = next(outliers.epoch(0))[0][:4]
-    figure = Figure(figsize=(6, 3))
-    for row, axes in enumerate(figure.subplots(4, 8)):
-        for column, place in enumerate(axes):
-            place.imshow(images[row, column, 0], cmap="Greys")
-            place.set(xticks=[], yticks=[])
-            if column == int(found[row].argmax()):
-                place.spines[:].set(color="C3", linewidth=3)
-    figure.savefig(folder / "odd_digit.png", dpi=150, bbox_inches="tight")
+    draw_sets(images, functional.one_hot(found[:4].argmax(dim=1), 8) > 0, folder / "odd_digit.png")
     return f"{float((found.argmax(dim=1) == wanted).float().mean()):.1%} found"
 
 
-MNIST = "MNIST test file, 8,000 to train and 2,000 to test"
+def nine(data: Path, folder: Path, *, epochs: int = 20) -> str:
+    """Share of sets of which it is known whether a nine is in them, and of nines that have most of the weight."""
+    train, watch, test = read(data)
+    with seeded(0):
+        pool = AttentionPool(64)
+        module = DeepSets(nn.Sequential(image_network(64), nn.ReLU()), pool, nn.Linear(64, 2))
+    recipe = Recipe(epochs=epochs, learning_rate=3e-3, ema=0.99)
+    batches = DistortedSets(Bags(*train, (8, 8))), Bags(*watch, (8, 8), batches=20)
+    fit(module, classification_loss, *batches, recipe=recipe)
+    bags = Bags(*test, (8, 8), batches=40)
+    found, wanted = tried(module, bags)
+    with torch.no_grad():
+        weights = torch.cat([pool.weights(module.embed(x, mask), mask) for x, mask, _ in bags.epoch(0)])
+    nines = torch.cat([test[1][rows] == 9 for rows, _ in bags.rows(0)])
+    draw_sets(next(bags.epoch(0))[0][:4], weights[:4] > 0.5, folder / "nines.png")
+    right, heavy = (found.argmax(dim=1) == wanted).float().mean(), (weights[nines] > 0.5).float().mean()
+    return f"{float(right):.1%} right; {float(heavy):.1%} of the nines have most of the weight"
+
+
+def draw_sets(images: Tensor, framed: Tensor, path: Path) -> None:
+    """Sets of images, one a row, some of them framed."""
+    figure = Figure(figsize=(6, 3))
+    for row, axes in enumerate(figure.subplots(*framed.shape)):
+        for column, place in enumerate(axes):
+            place.imshow(images[row, column, 0], cmap="Greys")
+            place.set(xticks=[], yticks=[])
+            if framed[row, column]:
+                place.spines[:].set(color="C3", linewidth=3)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+
+
+MNIST = "MNIST test file, 8,000/2,000"
 ROWS = [
-    Row("sum of a set of digits", "from molnet.nn.sets import DeepSets, SumPool", MNIST, "reported", digit_sums),
-    Row("outlier of a set of digits", "from molnet.nn.sets import EquivariantLayer", MNIST, "reported", odd_digit),
+    Row("sum of a set of digits", "from molnet.nn import DeepSets, SumPool", MNIST, "reported", digit_sums),
+    Row("outlier of a set of digits", "from molnet.nn import EquivariantLayer", MNIST, "reported", odd_digit),
+    Row("a nine in a set of digits", "from molnet.nn import AttentionPool, DeepSets", MNIST, "reported", nine),
 ]

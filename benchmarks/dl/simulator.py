@@ -129,7 +129,7 @@ def bodies(data: Path, folder: Path, *, epochs: int = 4) -> str:
 
 
 TARGET = "some % after 50 steps"
-IMPORT = "from molnet.nn.simulator import GraphSimulator"
+IMPORT = "from molnet.nn import GraphSimulator"
 ROWS = [
     Row("learned simulator: masses on springs", IMPORT, "made here: 2,000 chains of 5", TARGET, springs),
     Row("learned simulator: bodies under gravity", IMPORT, "made here: 1,000 systems of 4", TARGET, bodies),

@@ -121,17 +121,17 @@ def slow(data: Path, folder: Path) -> str:
 
 MNIST = "MNIST test file, 8,000/2,000"
 ROWS = [
-    Row("unsupervised: codes of digits", "from molnet.nn.autoencoders import Autoencoder", MNIST, "below PCA", codes),
+    Row("unsupervised: codes of digits", "from molnet.nn import Autoencoder", MNIST, "below PCA", codes),
     Row(
         "unsupervised: clusters of digits",
-        "from molnet.nn.clustering import MixtureVAE",
+        "from molnet.nn import MixtureVAE",
         MNIST,
         "above k-means",
         clusters,
     ),
     Row(
         "unsupervised: slow coordinate",
-        "from molnet.nn.decomposition import TICA, lagged",
+        "from molnet.nn import TICA, lagged",
         "alanine dipeptide, 501 frames",
         "TICA and the autoencoder agree",
         slow,
