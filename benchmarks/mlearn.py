@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from ase import Atoms
+from mlearn_acenet import fit_acenet
 from mlearn_bpnn import fit_bpnn
 from rich.console import Console
 from rich.table import Table
@@ -53,24 +54,29 @@ PUBLISHED: Mapping[str, tuple[tuple[float, ...], ...]] = {
 published parameters on the test set; of GAP and MTP the MAE is published, forces with two decimals of an eV/Å."""
 
 
-def fit_linear(train: list[Atoms], cutoff: float, minutes: float) -> mn.Potential:
+def fit_linear(train: list[Atoms], cutoff: float, minutes: float, epochs: int | None) -> mn.Potential:
     """The defaults of `LinearPotential`."""
     atoms = mn.AtomEnergies.fit(train)
     return atoms + mn.LinearPotential.fit(train, cutoff=cutoff, prior=atoms)
 
 
-MODELS: Mapping[str, Callable[[list[Atoms], float, float], mn.Potential]] = {"linear": fit_linear, "bpnn": fit_bpnn}
+MODELS: Mapping[str, Callable[[list[Atoms], float, float, int | None], mn.Potential]] = {
+    "linear": fit_linear,
+    "bpnn": fit_bpnn,
+    "acenet": fit_acenet,
+}
 
 
 def main(
     folder: Annotated[Path, typer.Argument(help="With the data of mlearn.")],
-    model: Annotated[Literal["linear", "bpnn"], typer.Option(help="What is fitted.")] = "linear",
+    model: Annotated[Literal["linear", "bpnn", "acenet"], typer.Option(help="What is fitted.")] = "linear",
     elements: Annotated[str, typer.Option(help="Separated by commas.")] = ",".join(ELEMENTS),
     results: Annotated[Path, typer.Option(help="Where each fit leaves its numbers and its potential.")] = Path(
         "runs/mlearn"
     ),
     cutoff: Annotated[float, typer.Option(help="Å.")] = 5.0,
     minutes: Annotated[float, typer.Option(help="Training time of networks.")] = 15.0,
+    epochs: Annotated[int | None, typer.Option(help="The most epochs of networks, where not the recipe's.")] = None,
 ) -> None:
     """Fit what has no numbers in the results yet, one element at a time, and print all of them."""
     chosen = elements.split(",")
@@ -80,27 +86,26 @@ def main(
         if not _file(results, model, element).exists():
             # A process each, so that its peak of memory is its own.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                pool.submit(
-                    measure, folder, element, model=model, results=results, cutoff=cutoff, minutes=minutes
-                ).result()
+                limits = {"cutoff": cutoff, "minutes": minutes, "epochs": epochs}
+                pool.submit(measure, folder, element, model=model, results=results, limits=limits).result()
     found = {name: rows for name in MODELS if (rows := _rows(results, name, chosen))}
     for quantity in ("energy", "forces"):
         Console().print(errors_table(quantity, chosen, found))
     Console().print(costs_table(chosen, found))
 
 
-def measure(folder: Path, element: str, *, model: str, results: Path, cutoff: float, minutes: float) -> None:
-    """Fit to one element, and write errors, time and memory."""
+def measure(folder: Path, element: str, *, model: str, results: Path, limits: Mapping[str, Any]) -> None:
+    """Fit to one element within a cutoff, minutes and epochs, and write errors, time and memory."""
     train = mn.read(next(folder.glob(f"{element}.training*.extxyz.xz")))
     start, busy = time.perf_counter(), time.process_time()
-    potential = MODELS[model](train, cutoff, minutes)
+    potential = MODELS[model](train, **limits)
     times = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - busy}
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     found = mn.errors(potential, mn.read(folder / f"{element}.test.extxyz.xz"))
     results.mkdir(parents=True, exist_ok=True)
     mn.save(potential, results / f"{model}.{element}.safetensors")
     numbers = {name: getattr(found, name).as_dict() for name in ("energy", "forces")}
-    content = {**numbers, **times, "memory_GiB": memory / 2**30, "cutoff": cutoff}
+    content = {**numbers, **times, "memory_GiB": memory / 2**30, **limits}
     _file(results, model, element).write_text(json.dumps(content, indent=1))
 
 

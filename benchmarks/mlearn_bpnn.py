@@ -16,8 +16,8 @@ ENERGY_WEIGHT = 100.0
 STEPS = 25
 
 
-def fit_bpnn(train: list[Atoms], cutoff: float, minutes: float) -> mn.Potential:
-    """A potential for all of these frames, in so many minutes of training at most."""
+def fit_bpnn(train: list[Atoms], cutoff: float, minutes: float, epochs: int | None) -> mn.Potential:
+    """A potential for all of these frames, in so many minutes or epochs at most."""
     learned, valid, _ = mn.split(train, valid=len(train) // 10, test=0, seed=0)
     atoms = mn.AtomEnergies.fit(learned)
     prior = atoms + (solved := mn.LinearPotential.fit(learned, cutoff=cutoff, prior=atoms))
@@ -27,5 +27,5 @@ def fit_bpnn(train: list[Atoms], cutoff: float, minutes: float) -> mn.Potential:
     network.standardize(learned)
     potential = prior + network
     loss, everything = mn.Loss(ENERGY_WEIGHT, 1.0), {"ema": 0.0, "batch_edges": 10**12, "optimizer": LBFGS()}
-    mn.fit(potential, learned, valid, loss=loss, epochs=STEPS, minutes=minutes, **everything)
+    mn.fit(potential, learned, valid, loss=loss, epochs=epochs or STEPS, minutes=minutes, **everything)
     return potential.double()
