@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -281,7 +282,13 @@ def test_nesting_without_end_is_refused(path: Path) -> None:
             inner = description["potential"]
             description["potential"] = {"class": "Scaled", "arguments": {"potential": inner, "scale": 1.0}}
 
-    assert "recursion" in one_sentence(rewritten(path, nest))
+    rewritten(path, nest)
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(500)
+    try:
+        assert "recursion" in one_sentence(path)
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def test_tensors_that_are_missing_extra_or_of_another_shape_are_named(path: Path) -> None:
