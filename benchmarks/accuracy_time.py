@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from peers.packages import PEERS, Unavailable, environment, last_line
 from peers.rounds import FOLDER, HERE, conditions, rounded
-from plot_speed import COLORS, FAINT, STYLE
+from plot_speed import COLORS, FAINT, INK, STYLE
 from recipe import RECIPES, Frames, frames_of, named, read_recipe
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,6 +38,8 @@ OURS = [path.stem.removeprefix(RECIPE) for path in sorted(RECIPES.glob(f"{RECIPE
 THEIRS = {"MACE": ("train_mace.py", "MACE 64x0e"), "SchNetPack": ("train_schnetpack.py", "SchNetPack PaiNN")}
 SYSTEM = "acetylacetone"
 BATCH = 5
+NEAR = 4.0
+"""Times this many times apart are neighbours in the picture."""
 
 Row = dict[str, Any]
 
@@ -131,8 +133,8 @@ def table(rows: list[Row]) -> Table:
 
 
 def frontier(rows: list[Row]) -> Figure:
-    """Force error at 300 K and 600 K over the time of a step, per atom; a line joins the budgets of a model."""
-    whole = Figure(figsize=(8.2, 3.6), layout="constrained")
+    """Force error at 300 K and 600 K over the time of a step, per atom; a line joins a model's budgets."""
+    whole = Figure(figsize=(8.2, 3.8), layout="constrained")
     for axes, test in zip(whole.subplots(1, 2), ("300 K", "600 K"), strict=True):
         axes.set_title(f"test at {test}", loc="left", fontsize=10)
         axes.set(xscale="log", yscale="log", xlabel="µs for an atom and step", ylabel="force RMSE, meV/Å")
@@ -141,19 +143,29 @@ def frontier(rows: list[Row]) -> Figure:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_locator(NullLocator())
         axes.grid(color=FAINT, linewidth=0.8)
-        for model in dict.fromkeys(row["model"] for row in rows):
+        budgets, costs = sorted({row["minutes"] for row in rows}), costs_of(rows)
+        for model, cost in costs.items():
             mine = sorted((row for row in rows if row["model"] == model), key=lambda row: row["minutes"])
-            cost = float(np.median([microseconds(row) for row in mine]))
             color = COLORS[model if model in THEIRS else "molnet"]
             heights = [row["errors"][test]["force_rmse"] for row in mine]
-            axes.plot([cost] * len(mine), heights, color=color, marker="o", markersize=4, linewidth=1.4)
-            for row, height in zip(mine, heights, strict=True):
-                text = f"{row['minutes']:g} min"
-                axes.annotate(text, (cost, height), (5, -2), textcoords="offset points", fontsize=6)
-            name = title(model)
-            axes.annotate(name, (cost, max(heights)), (0, 6), textcoords="offset points", color=color, ha="center")
-        axes.margins(0.25, 0.15)
+            axes.plot([cost] * len(mine), heights, color=color, linewidth=1.4)
+            sizes = [12 + 16 * budgets.index(row["minutes"]) for row in mine]
+            axes.scatter([cost] * len(mine), heights, sizes, color=color, zorder=3)
+            # On the right, unless another line is there.
+            crowded = any(cost < other < NEAR * cost for other in costs.values())
+            side, ha = (-8, "right") if crowded else (8, "left")
+            place = (cost, max(heights))
+            axes.annotate(title(model), place, (side, 0), textcoords="offset points", color=color, ha=ha, va="center")
+        axes.margins(0.5, 0.1)
+    marks = [axes.scatter([], [], 12 + 16 * k, color=INK, label=f"{one:g} minutes") for k, one in enumerate(budgets)]
+    whole.legend(handles=marks, loc="outside lower center", ncols=len(marks), frameon=False)
     return whole
+
+
+def costs_of(rows: list[Row]) -> dict[str, float]:
+    """The µs for an atom and step of each model: the median of its rows."""
+    models = dict.fromkeys(row["model"] for row in rows)
+    return {model: float(np.median([microseconds(row) for row in rows if row["model"] == model])) for model in models}
 
 
 def _plain(atoms: Atoms) -> Atoms:
