@@ -85,7 +85,9 @@ def write_comparison(contestants: Sequence[Contestant], folder: str | Path) -> P
     terms = {QUANTITIES[name].title: QUANTITIES[name].definition for name in ("energy", "forces")}
     body = [
         heading(f"{len(contestants)} potentials on {errors.frames:,} frames", 1),
-        figure(picture, "Root mean square error of force components against the time of a step, both logarithmic."),
+        figure(
+            picture, "Root mean square error of force components against the time of a step, both logarithmic.", "wide"
+        ),
         table([Cell(head[0]), Cell(head[1]), *(number(title) for title in head[2:])], cells, caption=_NOTE),
         paragraph("MAE / RMSE; energies in meV/atom, force components in meV/Å.", "soft"),
         definitions(terms | {COLUMNS[key][0]: COLUMNS[key][1] for key in ("mae", "rmse")}),
