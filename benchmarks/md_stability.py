@@ -58,14 +58,15 @@ def fragments(atoms: Atoms) -> int:
 
 
 def picoseconds_whole(atoms: Atoms, found: Trajectories, column: int) -> float:
-    """When a replica is first seen broken or has been stopped, or how long all runs took."""
+    """When a replica is first seen broken or was stopped; infinite where it stayed whole."""
     whole = fragments(atoms)
     for time, positions, number in zip(
         found.picoseconds, found.positions[:, column], found.numbers[:, column], strict=True
     ):
-        if number < 0 or fragments(Atoms(atoms.numbers, positions)) > whole:
+        if number >= 0 and fragments(Atoms(atoms.numbers, positions)) > whole:
             return float(time)
-    return float(found.picoseconds[-1])
+    stopped = {one["replica"]: one["step"] for one in found.settings["stopped"]}
+    return 1e-3 * found.settings["dynamics"]["timestep"] * stopped.get(column, np.inf)
 
 
 def drifts(atoms: Atoms, potential: mn.Potential, picoseconds: float) -> Table:
@@ -107,13 +108,14 @@ def breaks(
     kelvins = np.repeat(np.array(temperatures), runs)
     found = simulated(atoms, potential, kelvins, motion=motion, folder=folder)
     lasted = np.array([picoseconds_whole(atoms, found, column) for column in range(len(kelvins))])
-    long, title = found.picoseconds[-1], f"{motion.timestep:g} fs, {motion.precision}; target: none broken"
-    table = Table(title=f"Langevin, {runs} runs of {long:g} ps, {title}")
+    long = 1e-3 * motion.timestep * found.settings["last_step"]
+    about = f"{runs} runs of {long:g} ps, {motion.timestep:g} fs, {motion.precision}"
+    table = Table(title=f"Langevin, {about}; target: none broken")
     for column in ("temperature, K", "broken", "first after, ps"):
         table.add_column(column)
     for temperature in temperatures:
         times = lasted[kelvins == temperature]
-        broken = times[times < long]
+        broken = times[np.isfinite(times)]
         first = f"{broken.min():.1f}" if len(broken) else "–"
         table.add_row(f"{temperature:g}", f"{len(broken)} of {runs}", first)
     return table

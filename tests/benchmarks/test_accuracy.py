@@ -158,6 +158,14 @@ def test_a_run_that_falls_apart_is_counted(tmp_path: Path) -> None:
     assert list(table.columns[2].cells)[1] == "–"
 
 
+def test_a_run_that_blows_up_between_looks_is_counted(tmp_path: Path) -> None:
+    stability, atoms = script("md_stability"), molecule("H2O")
+    wild = mn.AtomEnergies([1, 8], [float("nan"), 0.0])
+    motion = stability.Motion(timestep=0.5, picoseconds=0.6, precision="float64")
+    table = stability.breaks(atoms, wild, [300.0], runs=2, motion=motion, folder=tmp_path)
+    assert list(table.columns[1].cells) == ["2 of 2"]
+
+
 def test_environments_stay_when_a_pin_changes_that_is_none_of_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
