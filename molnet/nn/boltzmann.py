@@ -67,7 +67,7 @@ class Binary(Units):
         return functional.softplus(bias).sum()
 
     def mismatch(self, v: Visible, field: Visible) -> Rows:
-        if v.min() < 0 or v.max() > 1:
+        if not (v.min() >= 0 and v.max() <= 1):  # nor NaN
             raise ValueError(
                 f"binary units take numbers from 0 to 1; found {v.min():.4g} to {v.max():.4g}. Scale the data, or "
                 f"use Gaussian() units."

@@ -17,9 +17,11 @@ NO_LABEL = -100
 
 
 class Characters:
-    """Numbers for the characters of a text, in their order."""
+    """Numbers for the characters of a text, in their order. Raises ValueError for a text without any."""
 
     def __init__(self, text: str) -> None:
+        if not text:
+            raise ValueError("the text is empty; expected the characters that the vocabulary is to have.")
         self.characters = "".join(sorted(set(text)))
         self._number = {character: number for number, character in enumerate(self.characters)}
 

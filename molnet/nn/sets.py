@@ -18,11 +18,13 @@ def pad_sets(
 ) -> tuple[Float[Tensor, "sets elements channels"], Bool[Tensor, "sets elements"]]:
     """The sets, padded with zeros to the size of the largest, and the mask of what exists.
 
-    Raises ValueError for a set without elements.
+    Raises ValueError for no sets, and for a set without elements.
     """
+    if not sets:
+        raise ValueError("there are no sets; expected one or more.")
     sizes = torch.tensor([len(one) for one in sets])
-    if not len(sets) or not sizes.min():
-        raise ValueError(f"set {int(sizes.argmin()) if len(sets) else 0} has no elements; leave empty sets out.")
+    if not sizes.min():
+        raise ValueError(f"set {int(sizes.argmin())} has no elements; leave empty sets out.")
     padded = nn.utils.rnn.pad_sequence(sets, batch_first=True)
     return padded, torch.arange(padded.shape[1]) < sizes[:, None]
 

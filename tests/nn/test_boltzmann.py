@@ -72,6 +72,8 @@ def test_data_that_do_not_fit_are_refused() -> None:
     rbm = RestrictedBoltzmann(5, 4)
     with pytest.raises(ValueError, match="numbers from 0 to 1; found 0 to 255. Scale the data"):
         rbm.losses(torch.tensor([[0.0, 255, 0, 0, 0]]))
+    with pytest.raises(ValueError, match="numbers from 0 to 1; found nan"):
+        rbm.losses(torch.tensor([[0.0, torch.nan, 0, 0, 0]]))
     with pytest.raises(ValueError, match="5 visible units; the data have 6"):
         rbm(torch.zeros(1, 6))
     with pytest.raises(ValueError, match="steps=0, chains=0"):

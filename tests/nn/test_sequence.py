@@ -14,6 +14,8 @@ from tests.shared import shared_data
 def test_characters_come_back() -> None:
     vocabulary = Characters("to be or not")
     assert vocabulary.decode(vocabulary.encode("not to be")) == "not to be"
+    with pytest.raises(ValueError, match="the text is empty"):
+        Characters("")
     with pytest.raises(ValueError, match=r"characters \['x'\] are not among ' benort'"):
         vocabulary.encode("x")
 

@@ -101,7 +101,7 @@ def test_attention_finds_the_instance_that_decides_a_bag() -> None:
 def test_sets_without_elements_are_refused() -> None:
     with pytest.raises(ValueError, match=r"set 1 has no elements"):
         pad_sets([torch.ones(2, 3), torch.ones(0, 3)])
-    with pytest.raises(ValueError, match=r"set 0 has no elements"):
+    with pytest.raises(ValueError, match=r"there are no sets"):
         pad_sets([])
     with pytest.raises(ValueError, match=r"row 1 of the mask is false everywhere"):
         MeanPool()(torch.ones(2, 2, 3), torch.tensor([[True, True], [False, False]]))
