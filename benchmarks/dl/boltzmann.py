@@ -59,9 +59,10 @@ def plain_belief(data: Path, folder: Path) -> str:
     train, valid = (ArrayBatches(part.images, part.labels) for part in (mnist.train, mnist.valid))
     dropping = torch.nn.Sequential(torch.nn.Dropout(0.2), network.classifier(10, dropout=0.5))
     found = []
-    for module, epochs in ((network.classifier(10), 30), (dropping, 60)):
+    recipe = Recipe(epochs=30, patience=10, learning_rate=1e-3, ema=0.99)
+    for module in (network.classifier(10), dropping):
         with seeded(0):
-            fit(module, classification_loss, train, valid, recipe=Recipe(epochs=epochs, learning_rate=1e-3, ema=0.99))
+            fit(module, classification_loss, train, valid, recipe=recipe)
         found += [accuracy(module, part) for part in (mnist.test, mnist.valid)]
     return "{2:.2f} % with dropout, {0:.2f} % without (validation {3:.2f} and {1:.2f} %)".format(*found)
 

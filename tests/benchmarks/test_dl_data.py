@@ -55,10 +55,12 @@ def test_secondary_structure_is_told_better_than_by_the_commonest() -> None:
     assert confusion.trace() > 1.1 * confusion.sum(dim=1).max()
 
 
-def test_solubility_of_molecules_is_learned_from_their_graphs() -> None:
+def test_solubility_of_molecules_is_learned_from_their_graphs(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     graph_networks = recipes("graph_networks")
-    graphs, measured, _ = graph_networks.read(shared_data("moleculenet/delaney-processed.csv"))
-    rows, answers = graph_networks.one_split(graphs[:300], measured[:300], 0, epochs=6)
+    lines = shared_data("moleculenet/delaney-processed.csv").read_text().splitlines()
+    (tmp_path / "some.csv").write_text("\n".join(lines[:301]))
+    graphs, measured, _ = graph_networks.read(tmp_path / "some.csv")
+    rows, answers = graph_networks.one_split(graphs, measured, 0, epochs=6)
     wanted = measured.numpy()[rows]
     assert graph_networks.rmse(answers, wanted) < 0.9 * wanted.std()
