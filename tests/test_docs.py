@@ -81,7 +81,7 @@ def test_the_example_of_n2p2_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "nn").glob("*.md")), ids=lambda page: page.stem)
 def test_the_examples_of_networks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    if page.stem == "reinforcement":
-        pytest.importorskip("gymnasium")
+    if extra := {"reinforcement": "gymnasium", "search": "optuna"}.get(page.stem):
+        pytest.importorskip(extra)
     monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks), {"__name__": "taught"})

@@ -26,7 +26,7 @@ from molnet.nn.recurrent import (
 from molnet.nn.seeding import seeded
 from molnet.nn.sequence import CharacterModel, Characters, LengthBatches, Seq2Seq, TextBatches
 from molnet.train.arrays import ArrayBatches, classification_loss, own_loss
-from molnet.train.loop import fit
+from molnet.train.loop import History, fit
 from molnet.train.recipe import Recipe
 
 
@@ -93,11 +93,11 @@ def completed(data: Path, folder: Path, *, epochs: int = 12, lengths: tuple[int,
     figure = Figure(figsize=(4, 3))
     axes = figure.subplots()
     found = {name: [complete(*how, length, epochs) for length in lengths] for name, how in networks.items()}
-    for name, values in found.items():
-        axes.plot(lengths, values, "o-", label=name)
-    axes.axhline(1 / 8, color="gray", linewidth=0.8)
-    axes.set(xlabel="length of the palindrome", ylabel="completed rightly", ylim=(0, 1.05))
-    axes.legend()
+    for (name, values), marker in zip(found.items(), "os^d", strict=True):
+        axes.plot(lengths, values, f"{marker}-", label=name, alpha=0.8)
+    axes.axhline(1 / 8, color="gray", linewidth=0.8, linestyle="--", label="by guessing")
+    axes.set(xlabel="length of the palindrome", ylabel="completed rightly", ylim=(0, 1.05), xticks=lengths)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(folder / "palindromes.png", dpi=150, bbox_inches="tight")
     return f"length {lengths[-1]}: " + ", ".join(f"{name} {values[-1]:.1%}" for name, values in found.items())
 
@@ -155,11 +155,12 @@ def draw_attention(module: Seq2Seq, word: Tensor, folder: Path) -> None:
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 STRUCTURES = "HEC"
+Proteins = dict[str, tuple[list[Tensor], list[Tensor]]]
 
 
-def read_proteins(data: Path) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
+def read_proteins(data: Path) -> Proteins:
     """Residues (0 to 20, the last for any other) and structures, −100 where unresolved, of train, valid and test."""
-    found: dict[str, tuple[list[Tensor], list[Tensor]]] = {"train": ([], []), "valid": ([], []), "test": ([], [])}
+    found: Proteins = {"train": ([], []), "valid": ([], []), "test": ([], [])}
     with lzma.open(data / "protein_ss" / "secondary_structure_sampled.tsv.xz", "rt") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             residues = [AMINO_ACIDS.find(letter) % 21 for letter in row["sequence"]]
@@ -173,6 +174,14 @@ def read_proteins(data: Path) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
 def secondary_structure(data: Path, folder: Path, *, epochs: int = 4, channels: int = 64) -> str:
     """Q3 of the test chains from their sequences alone, by a network of two layers in both directions."""
     parts = read_proteins(data)
+    confusion, history = tagged(parts, epochs, channels)
+    draw_confusion(confusion / confusion.sum(dim=1, keepdim=True), folder)
+    q3 = float(confusion.trace() / confusion.sum())
+    return f"Q3 {q3:.1%} on {len(parts['test'][0])} chains (validation {history.rows[-1]['valid_accuracy']:.1%})"
+
+
+def tagged(parts: Proteins, epochs: int, channels: int) -> tuple[Tensor, History]:
+    """Trains, and counts the test's residues by true and predicted structure."""
     with seeded(0):
         layers = RecurrentLayers(nn.LSTM, 32, channels, layers=2, directions=2, dropout=0.2)
         module = SequenceTagger(nn.Embedding(21, 32), orthogonal_(layers), 3)
@@ -185,9 +194,7 @@ def secondary_structure(data: Path, folder: Path, *, epochs: int = 4, channels: 
             known = labels >= 0
             pairs = 3 * labels[known] + module(x, mask).argmax(dim=2)[known]
             confusion += torch.bincount(pairs, minlength=9).reshape(3, 3)
-    draw_confusion(confusion / confusion.sum(dim=1, keepdim=True), folder)
-    q3 = float(confusion.trace() / confusion.sum())
-    return f"Q3 {q3:.1%} on {len(parts['test'][0])} chains (validation {history.rows[-1]['valid_accuracy']:.1%})"
+    return confusion, history
 
 
 def draw_confusion(share: Tensor, folder: Path) -> None:
@@ -195,10 +202,10 @@ def draw_confusion(share: Tensor, folder: Path) -> None:
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for i, j in np.ndindex(3, 3):
-        axes.text(j, i, f"{share[i, j]:.2f}", ha="center", va="center")
-    axes.set(xlabel="predicted", ylabel="true", xticks=range(3), yticks=range(3))
-    axes.set_xticklabels(STRUCTURES)
-    axes.set_yticklabels(STRUCTURES)
+        color = "white" if share[i, j] > 0.5 else "black"
+        axes.text(j, i, f"{share[i, j]:.2f}", ha="center", va="center", color=color)
+    names = ["helix", "strand", "coil"]
+    axes.set(xlabel="predicted", ylabel="true", xticks=range(3), yticks=range(3), xticklabels=names, yticklabels=names)
     figure.savefig(folder / "secondary_structure.png", dpi=150, bbox_inches="tight")
 
 

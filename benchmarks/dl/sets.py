@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from torch.nn import functional
 from molnet.nn.distortions import Distortion
 from molnet.nn.seeding import seeded
 from molnet.nn.sets import AttentionPool, DeepSets, EquivariantLayer, SumPool, pad_sets
-from molnet.train.arrays import classification_loss, regression_loss
-from molnet.train.loop import fit
+from molnet.train.arrays import classification_loss
+from molnet.train.loop import Mean, fit
 from molnet.train.recipe import Recipe
 
 
@@ -143,24 +143,62 @@ def tried(module: nn.Module, batches: Sums) -> tuple[Tensor, Tensor]:
     return torch.cat([answer for answer, _ in found]), torch.cat([y for _, y in found])
 
 
-def digit_sums(data: Path, folder: Path, *, epochs: int = 40) -> str:
+def sum_network(kinds: int = 32) -> DeepSets:
+    """Probabilities of kinds for each image, and a value for each kind; only sums of values are learned from."""
+    with seeded(0):
+        kind = nn.Sequential(
+            *(nn.Conv2d(1, 16, 5, stride=2, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+            *(nn.Conv2d(16, 32, 5, stride=2, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.Flatten()),
+            *(nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, kinds), nn.Softmax(dim=1)),
+        )
+        values = nn.Linear(kinds, 1, bias=False)
+        nn.init.uniform_(values.weight, 0, 9)
+    return DeepSets(kind, SumPool(), values)
+
+
+def sum_loss(module: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Mean]:
+    """Smooth absolute errors over √n for sets of n, since errors of a sum grow like that; `mae` is the sum's own."""
+    images, mask, wanted = batch
+    error = module(images, mask) - wanted
+    scaled = error / mask.sum(dim=1, keepdim=True).sqrt()
+    total = functional.smooth_l1_loss(scaled, torch.zeros_like(scaled), beta=0.5, reduction="sum")
+    return {"loss": Mean(total, len(error)), "mae": Mean(error.detach().abs().sum(), len(error))}
+
+
+def digit_sums(data: Path, folder: Path, *, epochs: int = 100) -> str:
     """Share of sums that are right when rounded, and the mean error, for sets larger than those of the training."""
     train, watch, test = read(data)
-    with seeded(0):
-        module = DeepSets(nn.Sequential(image_network(64), nn.ReLU()), SumPool(), nn.Linear(64, 1))
+    module = sum_network()
     recipe = Recipe(epochs=epochs, optimizer="soap", learning_rate=3e-3, ema=0.99)
-    fit(module, regression_loss, Sums(*train, (1, 10)), Sums(*watch, (1, 10), batches=10), recipe=recipe)
+    batches = DistortedSets(Sums(*train, (1, 10))), Sums(*watch, (1, 10), batches=10)
+    fit(module, sum_loss, *batches, recipe=recipe)
     sizes, errors, right = (5, 10, 20, 40, 80), [], []
     for size in sizes:
-        found, wanted = tried(module, Sums(*test, (size, size), batches=10))
+        found, wanted = tried(module, Sums(*test, (size, size), batches=20))
         errors.append(float((found - wanted).abs().mean()))
         right.append(float((found.round() == wanted).float().mean()))
-    figure = Figure(figsize=(4, 3))
-    axes = figure.subplots()
-    axes.plot(sizes, errors, "o-")
-    axes.set(xlabel="digits in the set (at most 10 in training)", ylabel="mean error of the sum")
-    figure.savefig(folder / "digit_sums.png", dpi=150, bbox_inches="tight")
+    with torch.no_grad():
+        values = module(test[0][:, None], torch.ones(len(test[0]), 1, dtype=torch.bool)).squeeze(1)
+    draw_sums(sizes, errors, [values[test[1] == digit] for digit in range(10)], folder / "digit_sums.png")
     return f"{right[0]:.1%} of sums of 5 right; mean error {errors[1]:.2f} of 10 digits, {errors[-1]:.2f} of 80"
+
+
+def draw_sums(sizes: Sequence[int], errors: Sequence[float], values: Sequence[Tensor], path: Path) -> None:
+    """Mean errors by the sets' size, and the values of single images by their digit."""
+    figure = Figure(figsize=(7.5, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(sizes, errors, "o", label="mean error")
+    line = np.linspace(1, sizes[-1], 100)
+    left.plot(line, errors[0] * (line / sizes[0]) ** 0.5, "--", color="gray", label="as the root of the size")
+    left.set(xlabel="digits in the set (at most 10 in training)", ylabel="mean error of the sum", ylim=(0, None))
+    left.set_xticks(sizes)
+    left.legend()
+    shifts = np.random.default_rng(0).uniform(-0.3, 0.3, max(map(len, values)))
+    for digit, found in enumerate(values):
+        right.scatter(digit + shifts[: len(found)], found, s=3, linewidths=0)
+    right.set(xlabel="digit of a single image", ylabel="value that was learned", xticks=range(10), yticks=range(10))
+    right.grid(axis="y", linewidth=0.3)
+    figure.savefig(path, dpi=150)
 
 
 def odd_digit(data: Path, folder: Path, *, epochs: int = 15) -> str:
@@ -211,7 +249,7 @@ def draw_sets(images: Tensor, framed: Tensor, path: Path) -> None:
 
 MNIST = "MNIST test file, 8,000/2,000"
 ROWS = [
-    Row("sum of a set of digits", "from molnet.nn import DeepSets, SumPool", MNIST, "reported", digit_sums),
+    Row("sum of a set of digits", "from molnet.nn import DeepSets, SumPool", MNIST, "≥ 80 % of sums of 5", digit_sums),
     Row("outlier of a set of digits", "from molnet.nn import EquivariantLayer", MNIST, "reported", odd_digit),
     Row("a nine in a set of digits", "from molnet.nn import AttentionPool, DeepSets", MNIST, "reported", nine),
 ]

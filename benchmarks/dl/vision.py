@@ -1,4 +1,4 @@
-"""Convolutional networks on MNIST, with distorted images and without, and what their units look for."""
+"""Filters with names and convolutional networks on MNIST, with distorted images and without; what units look for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from dl.mnist import DATA, Mnist, Part, accuracy, draw, read
 from dl.rows import Row
-from torch import nn
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 
+from molnet.nn.convolution import FILTERS, filter_images, gaussian_filter, toeplitz
 from molnet.nn.distortions import DistortedBatches, Distortion
 from molnet.nn.seeding import seeded
 from molnet.nn.vision import AlexNet, Inception, LeNet1, LeNet5, ResNet
@@ -17,6 +19,32 @@ from molnet.nn.visualization import maximize_activation
 from molnet.train.arrays import ArrayBatches, classification_loss
 from molnet.train.loop import fit
 from molnet.train.recipe import Recipe
+
+
+def filtered(data: Path, folder: Path) -> str:
+    """The largest difference of filtered test images from products with Toeplitz matrices, over their largest value."""
+    images = read(data).test.images
+    kernels = {**FILTERS, "Gaussian, σ = 1": gaussian_filter(1.0)}
+    found = {name: filter_images(images, kernel) for name, kernel in kernels.items()}
+    differences = []
+    for name, kernel in kernels.items():
+        matrix = toeplitz(kernel[None, None], images.shape[2:], padding=len(kernel) // 2)
+        products = (images.flatten(1) @ matrix.T).reshape(images.shape)
+        differences.append(float((products - found[name]).abs().max() / products.abs().max()))
+    draw_filtered({name: rows[:6, 0] for name, rows in found.items()}, folder / "filters.png")
+    return f"{len(kernels)} filters of {len(images)} images, within {max(differences):.0e} of the largest value"
+
+
+def draw_filtered(rows: dict[str, Tensor], path: Path) -> None:
+    """A row of images for each filter, with the same scale within a row: zero white, positive gray, negative red."""
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    grid = figure.subplots(len(rows), len(next(iter(rows.values()))))
+    for axes, (name, images) in zip(grid, rows.items(), strict=True):
+        for axis, image in zip(axes, images, strict=True):
+            axis.imshow(image, cmap="RdGy", vmin=-images.abs().max(), vmax=images.abs().max())
+            axis.set(xticks=[], yticks=[])
+        axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    figure.savefig(path, dpi=120)
 
 
 def train(module: nn.Module, mnist: Mnist, distortion: Distortion | None, *, epochs: int) -> float:
@@ -91,6 +119,13 @@ def _batches(part: Part) -> ArrayBatches:
 
 
 ROWS = [
+    Row(
+        "image filters with names",
+        "from molnet.nn import FILTERS, filter_images, gaussian_filter, toeplitz",
+        DATA,
+        "products with Toeplitz matrices, within 1e-6",
+        filtered,
+    ),
     Row("LeNet-5", "from molnet.nn import LeNet5", DATA, "≥ 98.5 %, better than without", lenet),
     Row("ResNet", "from molnet.nn import ResNet", DATA, "≥ 99 %", resnet),
     Row("LeNet-1", "from molnet.nn import LeNet1", DATA, "reported", distorted(LeNet1, 30)),

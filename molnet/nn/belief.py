@@ -51,9 +51,12 @@ class DeepBelief(nn.Module):
                 v = machine.visible(v)  # type: ignore[operator]
         return v
 
-    def classifier(self, classes: int) -> nn.Sequential:
-        """A feed-forward network of logistic layers with copies of the weights and a linear layer to the classes."""
-        layers = [part for machine in self.machines for part in (_upward(machine), nn.Sigmoid())]
+    def classifier(self, classes: int, *, dropout: float = 0.0) -> nn.Sequential:
+        """A feed-forward network of logistic layers with copies of the weights and a linear layer to the classes.
+
+        In training, hidden units are left out with the probability `dropout`.
+        """
+        layers = [part for machine in self.machines for part in (_upward(machine), nn.Sigmoid(), nn.Dropout(dropout))]
         output = nn.Linear(len(self.machines[-1].hidden_bias), classes)  # type: ignore[arg-type]
         nn.init.zeros_(output.weight)
         nn.init.zeros_(output.bias)
