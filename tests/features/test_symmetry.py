@@ -72,7 +72,7 @@ def radial(block, r: float) -> list[float]:
 def angular(block, u: np.ndarray, v: np.ndarray) -> list[float]:
     """One pair of neighbours' terms, from the papers' formulas."""
     a, b, c = (np.linalg.norm(x) for x in (u, v, v - u))
-    rc, cosine, images = block.cutoff, u @ v / (a * b)
+    rc, cosine = block.cutoff, u @ v / (a * b)
     if isinstance(block, AniAngular):
         theta = np.arccos(0.95 * cosine)
         return [
