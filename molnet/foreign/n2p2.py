@@ -101,7 +101,9 @@ def _elements(keywords: Keywords) -> list[int]:
     if len(set(found)) < len(found) or not found:
         line.refuse("doesn't name elements, each once.")
     if "number_of_elements" in keywords and keywords.one("number_of_elements").whole(1) != len(found):
-        keywords.one("number_of_elements").refuse(f"counts other elements than the {len(found)} on line {line.number}.")
+        keywords.one("number_of_elements").refuse(
+            f"counts other elements than the {len(found)} on line {line.number}, {' '.join(line.words[1:])}."
+        )
     for name in ("nnp_type", "nn_type", "nnp_gen", "nnp_generation"):
         if name in keywords and keywords.one(name).words[1:2] not in [(x,) for x in ("0", "1", "2", "2G", "2G-HDNNP")]:
             keywords.one(name).refuse("asks for a network with charges; only those of second generation can be read.")
@@ -209,6 +211,9 @@ def _statistics(keywords: Keywords, model: BPNN, counts: Sequence[int]) -> list[
             "another network."
         )
     table = np.array([[line.real(2 + k) if 2 + k < len(line.words) else 1.0 for k in range(4)] for line in rows])
+    for line, (least, largest, *_) in zip(rows, table, strict=True):
+        if least > largest:
+            line.refuse(f"has {least:g} as the least and {largest:g} as the largest value of a function.")
     return np.split(table, np.cumsum(counts)[:-1])
 
 

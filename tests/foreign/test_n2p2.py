@@ -237,7 +237,7 @@ WRONG_INPUTS = [
     ("epochs 10", "use_electrostatics", "line 19 .* unknown keyword 'use_electrostatics'"),
     ("cutoff_type 1 0.2\n", "", "input.nn has no cutoff_type"),
     ("cutoff_type 1", "cutoff_type 9", "line 9 .* isn't a type from 0 to 8"),
-    ("elements O H", "elements H", "line 2 .* counts other elements than the 1 on line 3"),
+    ("elements O H", "elements H", "line 2 .* counts other elements than the 1 on line 3, H"),
     ("2 O 0.01", "2 Zn 0.01", "line 20 of .* of Zn, which isn't among its elements H, O"),
     ("H 9 O O", "H 5 O O", "line 25 of .* of type 5; known are 1, 2, 3, 4, 8, 9"),
     (
@@ -278,6 +278,9 @@ def test_the_scaling_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ForeignFileError, match=r"line 8 of .*scaling.data is of function 1 of element 2; expected .* 7 "
     ):
+        read_n2p2(tmp_path)
+    path.write_text("".join([*rows[:3], "1 3 2.0 1.0 1.5 0.1\n", *rows[4:]]))
+    with pytest.raises(ForeignFileError, match=r"line 4 of .* has 2 as the least and 1 as the largest value"):
         read_n2p2(tmp_path)
     path.write_text("".join(rows[:-1]))
     with pytest.raises(ForeignFileError, match=r"line 14 of .* ends the scaling of 13 functions, and input.nn has 14"):
