@@ -100,8 +100,7 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     found = errors(potential, unseen)
     console.print(found)
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
-    few = thinned(parts.train, options.cutoff)
-    if options.model != "linear" and len(few) > 1:
+    if options.model != "linear" and len(few := thinned(parts.train, options.cutoff)) > 1:
         baseline = prior + _least_squares(options, few, prior)
         console.print(beside(found, errors(baseline, unseen), folder))
     console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)

@@ -120,7 +120,7 @@ def _functions(keywords: Keywords, elements: Sequence[int]) -> dict[int, list[Fu
         if found[-1].kind == 1 and _cutoff_function(keywords) != CosineCutoff():
             line.refuse(
                 "has a symmetry function of type 1, which some versions of RuNNer cut off with a cosine whatever "
-                "cutoff_type says, and others don't; write it as type 2 with eta and rshift of 0."
+                "cutoff_type says; if yours cut it off like the others, write it as type 2 with eta and rshift of 0."
             )
     mine = {z: sorted((f for f in found if f.center == z), key=lambda f: f.place) for z in elements}
     for z, functions in mine.items():

@@ -20,7 +20,7 @@ from molnet.data.read import read
 from molnet.deploy import compile
 from molnet.deploy.term import CompiledSum
 from molnet.evaluation import evaluate
-from molnet.features import AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted, extrapolations
+from molnet.features import G5, AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted, extrapolations
 from molnet.foreign import ForeignFileError, read_n2p2, write_n2p2
 from molnet.models import BPNN
 from molnet.nn.activations import SiLU, Tanh
@@ -308,6 +308,10 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     [
         (ZBL([1], [[1.0]]), r"no counterpart of AtomEnergies \+ ZBL; it has those of one BPNN and of AtomEnergies"),
         (BPNN(SymmetryFunctions([1], [Weighted(AniRadial(4.0, 1.0, (1.0,)))])), "no counterpart of AniRadial"),
+        (
+            BPNN(SymmetryFunctions([1], [Weighted(G5(4.0, (1.0,), (1.0,), (1.0,)))])),
+            r"no counterpart of Weighted\(G5\)",
+        ),
         (BPNN(SymmetryFunctions.default([1], 4.0), activation=SiLU()), "no activation SiLU"),
         (
             BPNN(
@@ -318,7 +322,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         ),
         (BPNN(SymmetryFunctions.default([1, 8], 4.0), hidden=[(3,), (3, 3)], activation=Tanh()), "as many for each"),
     ],
-    ids=["potential", "features", "activation", "cutoff", "layers"],
+    ids=["potential", "features", "weights", "activation", "cutoff", "layers"],
 )
 def test_what_n2p2_does_not_have_is_refused(model: Potential, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):
