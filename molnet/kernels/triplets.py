@@ -44,9 +44,8 @@ Array = NDArray[Any]
 
 CHUNK = 256
 
-# Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; Q is for
-# what is between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Two for each angular term follow, and one for
-# each radial term.
+# Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; what is
+# between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Then two for each angular, one for each radial term.
 M, D, X, FF, FFF, R3, F3, SLOPE3, H, HM, HD, HX, Q, MT, DT, XT, FT, HS = (CHUNK * k for k in range(18))
 ANGULAR = 18 * CHUNK
 
@@ -135,11 +134,10 @@ def bells(eta: float, center: float, q: float, p: Array, places: tuple[int, int]
         y = sqrt((one - x) * (one + x))
         theta = atan2(y, x)
         total = change = zero
-        for near in (theta - center, theta + center):
-            for apart in (near, near - turn):
-                each = exp2(rate * eta * apart * apart)
-                total += each
-                change += (eta + eta) * apart * each
+        for apart in (theta - center, theta + center, theta - center - turn, theta + center - turn):
+            each = exp2(rate * eta * apart * apart)
+            total += each
+            change += (eta + eta) * apart * each
         p[value + m] = total
         p[slope + m] = q * change / y if y != zero else zero
 
@@ -157,8 +155,7 @@ def factors(table: Array, p: Array, count: int) -> None:
         value, slope = column(2 * term), column(2 * term + 1)
         if c == 0:
             bells(a, b, q, p, (value, slope), count)
-            continue
-        for m in range(count):
+        for m in range(count if c != 0 else 0):
             x = q * p[X + m]
             square = one - x * x
             y = sqrt(tiny if square < tiny else square)
