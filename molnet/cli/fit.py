@@ -25,6 +25,7 @@ from molnet.data.convert import to_graph
 from molnet.data.coverage import coverage
 from molnet.data.inspect import inspect
 from molnet.data.splits import Split, frame_numbers, split
+from molnet.data.statistics import species_of
 from molnet.files import FileError, atomic_write, lock_folder
 from molnet.models import BPNN, ACENet, LinearPotential, PaiNN, SchNet
 from molnet.potential import Potential
@@ -99,8 +100,8 @@ def fit_and_report(options: FitConfig, console: Console, *, resume: bool = False
     found = errors(potential, unseen)
     console.print(found)
     collect(potential, {name: part for name, part in parts._asdict().items() if part}, folder)
-    if options.model == "bpnn":
-        baseline = prior + _least_squares(options, thinned(parts.train, options.cutoff), prior)
+    if options.model != "linear" and len(few := thinned(parts.train, options.cutoff)) > 1:
+        baseline = prior + _least_squares(options, few, prior)
         console.print(beside(found, errors(baseline, unseen), folder))
     console.print(f"report: {write_report(folder)}", markup=False, soft_wrap=True)
     console.print(
@@ -141,9 +142,15 @@ def _least_squares(options: FitConfig, frames: list[Atoms], prior: Potential) ->
 
 
 def thinned(frames: list[Atoms], cutoff: float) -> list[Atoms]:
-    """As many frames, spread evenly, as a baseline reads in seconds."""
+    """As many frames, spread evenly, as a baseline reads in seconds, and the first ones with elements they lack."""
     sizes = [to_graph(atoms, cutoff).edges.shape[1] for atoms in frames]
-    return frames[:: max(1, ceil(sum(sizes) / BASELINE_EDGES))]
+    kept = frames[:: max(1, ceil(sum(sizes) / BASELINE_EDGES))]
+    seen = set(species_of(kept))
+    for atoms in frames:
+        if new := set(atoms.numbers.tolist()) - seen:
+            kept.append(atoms)
+            seen |= new
+    return kept
 
 
 def divided(options: FitConfig, frames: list[Atoms]) -> tuple[AtomEnergies, Split]:

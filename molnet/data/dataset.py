@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from molnet.data.convert import to_graph, to_properties
-from molnet.data.labels import where
+from molnet.data.labels import naming, where
 from molnet.data.neighbors import check_memory
 from molnet.evaluation import evaluate
 from molnet.graph import Graph, Properties, batch
@@ -65,10 +65,8 @@ class Dataset:
 
 
 def _graph(atoms: Atoms, cutoff: float, index: int) -> Graph:
-    try:
+    with naming(atoms, index):
         return to_graph(atoms, cutoff)
-    except ValueError as error:
-        raise ValueError(f"{where(atoms, index)}: {error}") from error
 
 
 @runtime_checkable

@@ -8,7 +8,8 @@ holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -80,6 +81,15 @@ def where(atoms: Atoms, index: int) -> str:
     """What a message calls a structure: its frame in the file it came from, else its index."""
     frame, source = atoms.info.get("frame", index), atoms.info.get("source")
     return f"frame {frame} of {source}" if source else f"frame {frame}"
+
+
+@contextmanager
+def naming(atoms: Atoms, index: int) -> Iterator[None]:
+    """A ValueError that is raised inside says first which structure it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where(atoms, index)}: {error}") from error
 
 
 def require(frames: Sequence[Atoms], *names: str) -> None:

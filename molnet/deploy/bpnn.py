@@ -40,7 +40,7 @@ def batches(members: Sequence[Any]) -> bool:
     """Whether these are networks that a `CompiledBPNN` can compute together."""
     first = members[0]
     known = isinstance(first, BPNN) and isinstance(first.features, SymmetryFunctions)
-    if not known or type(first.activation) not in ACTIVATIONS:
+    if not known or any(type(f) not in ACTIVATIONS for net in first.networks.networks for f in net.activations):
         return False
     shape = _shape(first)
     hidden = all(len(widths) > 1 for widths in shape[-1])
@@ -66,8 +66,7 @@ class CompiledBPNN(CompiledTerm):
         first = members[0]
         self.species, self.cutoff = first.species, first.cutoff
         features: Any = first.features  # SymmetryFunctions, as `batches` has seen
-        activation: Any = first.activation
-        self.features, self.activation = features, ACTIVATIONS[type(activation)](activation)
+        self.features = features
         self.members = nn.ModuleList(deepcopy(member).requires_grad_(False) for member in members)
         self._layout = Kept(self._lay_out)
         self._folded: _Folded | None = None
@@ -78,7 +77,7 @@ class CompiledBPNN(CompiledTerm):
         with torch.no_grad():
             x = torch.from_numpy(values).index_select(0, layout.rows).sub_(layout.means)
             pairs = zip(layout.networks, x.split(layout.counts), strict=True)
-            found = zip(*(network.energies(own, self.activation) for network, own in pairs), strict=True)
+            found = zip(*(network.energies(own) for network, own in pairs), strict=True)
             energies, slopes = (torch.cat(parts).index_select(0, layout.places) for parts in found)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
@@ -110,22 +109,23 @@ class CompiledBPNN(CompiledTerm):
 class _Network:
     """One element's networks of all members, for features from which the mean has been subtracted.
 
-    The widths are those of the features and the hidden layers, the numbers what `bpnn_loops.networks` reads, and zero
-    is the sum of the biases of the readouts.
+    The widths are those of the features and the hidden layers, the activations theirs as `ACTIVATIONS` has them, the
+    numbers what `bpnn_loops.networks` reads, and zero is the sum of the biases of the readouts.
     """
 
     mean: Tensor
     widths: ndarray
+    activations: ndarray
     numbers: ndarray
     zero: float
 
-    def energies(self, x: Float[Tensor, "rows features"], activation: tuple[int, float]) -> tuple[Tensor, Tensor]:
+    def energies(self, x: Float[Tensor, "rows features"]) -> tuple[Tensor, Tensor]:
         """E_i, and ∂E_i/∂G_i."""
         rows = x.shape[0]
         energies, slopes = np.full(rows, self.zero), np.zeros(x.shape, self.numbers.dtype)
         blocks, n_parts = rows // ROWS, parts(2 * self.numbers.size * rows)
         bounds = [ROWS * (blocks * number // n_parts) for number in range(n_parts + 1)]
-        arrays = (x.numpy(), self.widths, self.numbers, activation, energies, slopes)
+        arrays = (x.numpy(), self.widths, self.activations, self.numbers, energies, slopes)
         share(lambda _, low, high: networks((low, high), *arrays), bounds)
         return torch.from_numpy(energies), torch.from_numpy(slopes)
 
@@ -185,8 +185,9 @@ def _network(members: Any, element: int, columns: Tensor, width: int) -> _Networ
         every.append(layers)
     numbers = torch.stack([_in_line(layers) for layers in every]).to(members[0].dtype)
     widths = np.array([width, *(len(bias) for _, bias in every[0][:-1])])
+    activations = np.array([ACTIVATIONS[type(f)](f) for f in members[0].networks.networks[element].activations])
     zero = float(sum(layers[-1][1] for layers in every))
-    return _Network(pad(mean, rest).to(members[0].dtype), widths, numbers.numpy(), zero)
+    return _Network(pad(mean, rest).to(members[0].dtype), widths, activations, numbers.numpy(), zero)
 
 
 def _in_line(layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:

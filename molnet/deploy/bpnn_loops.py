@@ -21,8 +21,8 @@ def networks(
     between: tuple[int, int],
     x: Array,
     widths: Array,
+    activations: Array,
     numbers: Array,
-    activation: tuple[int, float],
     energies: Array,
     slopes: Array,
     sources: int = SOURCES,
@@ -37,15 +37,15 @@ def networks(
     for m in range(numbers.shape[0]):
         for start in range(low, high, ROWS):
             rows = slice(start, min(high, start + ROWS))
-            _network(x[rows], widths, numbers[m], activation, hidden, derivatives, energies[rows], slopes[rows])
+            _network(x[rows], widths, activations, numbers[m], hidden, derivatives, energies[rows], slopes[rows])
 
 
 @part
 def _network(
     x: Array,
     widths: Array,
+    activations: Array,
     numbers: Array,
-    activation: tuple[int, float],
     hidden: Array,
     derivatives: Array,
     energies: Array,
@@ -60,7 +60,7 @@ def _network(
             for c in range(width):
                 h[i, c] = numbers[at + k * width + c]
         add_product(0, n, before, _rows(numbers, at, k, width), h)
-        activate(activation, 0, n, h, slope)
+        activate((int(activations[layer, 0]), activations[layer, 1]), 0, n, h, slope)
         before, at, place = h, at + (2 * k + 1) * width, place + n * width
     _read_out(before, numbers[at:], energies, _rows(derivatives, place - n * widths[last], n, widths[last]))
     for layer in range(last, 0, -1):

@@ -1,6 +1,6 @@
 """Invariant featurizers: internal coordinates and atom-centred symmetry functions."""
 
-from molnet.features.angular import G4, G5, AniAngular
+from molnet.features.angular import G4, G5, AngularGaussians, AniAngular
 from molnet.features.choice import Block, Only, Weighted
 from molnet.features.cutoffs import (
     CosineCutoff,
@@ -35,6 +35,7 @@ __all__ = [
     "G3",
     "G4",
     "G5",
+    "AngularGaussians",
     "AniAngular",
     "AniRadial",
     "Block",

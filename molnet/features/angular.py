@@ -95,6 +95,26 @@ class AniAngular:
         return _names(self, elements, shift=self.shift, angle=self.angle)
 
 
+@dataclass(frozen=True)
+class AngularGaussians:
+    """Σ_{j<k} g(θ) f_c(r_ij) f_c(r_ik) f_c(r_jk), g = Σ exp[−η (θ ± θ_s)²] + exp[−η (θ ± θ_s − 2π)²].
+
+    For all combinations of η (1/rad²) and θ_s (radians). Gaussians so wide that they are no longer small a turn away
+    have a kink where three atoms are on a line.
+    Source: RuNNer's symmetry functions of type 8.
+    """
+
+    cutoff: float
+    eta: Sequence[float]
+    angle: Sequence[float]
+
+    def terms(self) -> Terms:
+        return Terms.bells(self.cutoff, self.eta, self.angle)
+
+    def names(self, elements: list[str]) -> list[str]:
+        return _names(self, elements, eta=self.eta, angle=self.angle)
+
+
 MONOMIALS = ((1, 0, 0, 0), (0, 1, 0, 0), (1 / 3, 0, 2 / 3, 0), (0, 3 / 5, 0, 2 / 5))
 """The Legendre coefficients of 1, x, x² and x³."""
 

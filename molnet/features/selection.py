@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +12,9 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from molnet.features.angular import G5
+from molnet.features.choice import Only, placed
 from molnet.features.radial import G2
+from molnet.potential import names
 
 CONSTANT, DUPLICATE = 1e-8, 1e-9
 WIDTHS = (1.0, 2.0, 4.0)
@@ -110,6 +112,29 @@ def standardized(values: Float[ndarray, "atoms functions"]) -> Float[ndarray, "a
     """Columns without their mean, of length one."""
     centered = values - values.mean(axis=0)
     return centered / np.linalg.norm(centered, axis=0)
+
+
+def without(left_out: Collection[str], blocks: Sequence[Any], species: Sequence[int]) -> list[Any]:
+    """The functions of the blocks but for those left out by name, in few blocks."""
+    symbols = [names([z]) for z in species]
+    whole: list[Any] = []
+    parts: dict[tuple[int, ...], list[Any]] = {}
+    some: list[Any] = []
+    for block in blocks:
+        kept = [name not in left_out for name in block.names(symbols)]
+        if all(kept) or isinstance(block, Only):
+            whole.append(block)
+            continue
+        terms = placed(block, species)
+        for number, group in enumerate(terms.groups(len(species))):
+            mine = np.flatnonzero(kept[number * terms.combinations() :][: terms.combinations()]).tolist()
+            neighbors = tuple(species[place] for place in group)
+            if len(mine) == terms.combinations():
+                parts.setdefault(neighbors, []).append(block)
+            elif mine:
+                some.append(Only(block, 0, neighbors, mine))
+    each = [Only(block, 0, neighbors) for neighbors, mine in parts.items() for block in merged(mine)]
+    return [*merged(whole), *each, *some]
 
 
 def merged(blocks: Sequence[Any]) -> list[Any]:

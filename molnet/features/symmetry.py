@@ -11,14 +11,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from molnet.data.convert import to_graph
-from molnet.data.labels import where
+from molnet.data.labels import naming, where
 from molnet.data.statistics import species_of
 from molnet.features.angular import G5
 from molnet.features.choice import Block, Only, placed
 from molnet.features.cutoffs import CutoffFunction, PolynomialCutoff
 from molnet.features.radial import G2
 from molnet.features.ranges import refuse_not_finite
-from molnet.features.selection import CUR, Selection, dropped, grid, merged, standardized
+from molnet.features.selection import CUR, Selection, dropped, grid, standardized, without
 from molnet.graph import Graph
 from molnet.kernels import PlainEnvironments, Terms, encoded, environment_sums
 from molnet.potential import SpeciesIndex, names
@@ -74,9 +74,9 @@ class SymmetryFunctions(nn.Module):
     ) -> SymmetryFunctions:
         """The n or fewer functions that say most about the data, out of a systematic grid or of the candidates.
 
-        Each candidate is chosen or not as a whole, for all elements of neighbours; so give one set of parameters each.
-        About so many `atoms` of the frames are looked at. Functions that are constant there, or the same as others up
-        to a factor and a constant, are left out: `dropped` has their names, with the reason.
+        Functions that are constant there, or the same as others up to a factor and a constant, are left out: `dropped`
+        has their names, with the reason. Of each candidate the others, for all elements of neighbours, are chosen
+        together or not; so give one set of parameters each. About so many `atoms` of the frames are looked at.
 
         Raises ValueError where there is no function left, or where one isn't finite.
         """
@@ -87,7 +87,9 @@ class SymmetryFunctions(nn.Module):
         step = max(1, sum(map(len, frames)) // atoms)
         values = []
         for index, structure in list(enumerate(frames))[::step]:
-            values.append(every(to_graph(structure, every.cutoff)))
+            with naming(structure, index):
+                graph = to_graph(structure, every.cutoff)
+            values.append(every(graph))
             refuse_not_finite(values[-1], structure.numbers.tolist(), titles, where(structure, index))
         found = torch.cat(values).numpy()
         left_out = dropped(found, titles)
@@ -98,7 +100,7 @@ class SymmetryFunctions(nn.Module):
                 f"of {len(titles)} candidates none is left for n = {n}: {len(left_out)} are constant or duplicates in "
                 "the data. Give a larger n, more varied frames or other candidates."
             )
-        made = cls(every.species, merged([blocks[k] for k in sorted(chosen)]))
+        made = cls(every.species, without(left_out, [blocks[k] for k in sorted(chosen)], every.species))
         made.dropped = left_out
         return made
 

@@ -1,13 +1,14 @@
-"""The symmetry functions of n2p2's input.nn, line by line, and the blocks of features that they make together.
+"""The symmetry functions of n2p2's and RuNNer's input.nn, line by line, and the blocks of features that they make.
 
-Sources: the papers of the blocks; the order and the types of functions are in n2p2's documentation.
+Types 1, 4 and 8 are RuNNer's only. Sources: the papers of the blocks; the order and the types of functions are in the
+documentation of both programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations_with_replacement, product
 from math import degrees, radians
 from typing import Any
 
@@ -16,8 +17,10 @@ from ase.data import chemical_symbols
 from molnet.features import (
     G1,
     G2,
+    G3,
     G4,
     G5,
+    AngularGaussians,
     Block,
     CosineCutoff,
     CutoffFunction,
@@ -35,14 +38,17 @@ from molnet.features import (
 )
 from molnet.foreign.lines import Line, written
 
-NEIGHBORS = {2: 1, 3: 2, 9: 2, 12: 0, 13: 0, 20: 1, 21: 2, 22: 2, 23: 0, 24: 0, 25: 0}
+NEIGHBORS = {1: 1, 2: 1, 3: 2, 4: 1, 8: 2, 9: 2, 12: 0, 13: 0, 20: 1, 21: 2, 22: 2, 23: 0, 24: 0, 25: 0}
 """How many elements of neighbours each type names."""
 
 _RADIAL, _ANGULAR = ("eta", "shift", "cutoff"), ("eta", "lambda", "zeta", "cutoff", "shift")
 _RANGE, _ARC = ("lower", "cutoff"), ("lower", "cutoff", "left", "right")
-WORDS = {
+WORDS: dict[int, tuple[str, ...]] = {
+    1: ("cutoff",),
     2: _RADIAL,
     3: _ANGULAR,
+    4: ("eta", "cutoff"),
+    8: _RADIAL,
     9: _ANGULAR,
     12: _RADIAL,
     13: ("eta", "shift", "lambda", "zeta", "cutoff"),
@@ -64,6 +70,8 @@ CUTOFFS: list[Callable[[float], CutoffFunction]] = [
     *(lambda inner, n=n: PolynomialCutoff(n, inner) for n in range(1, 5)),
 ]
 """The cutoff functions by n2p2's numbers."""
+
+PER_RADIAN = degrees(1.0)
 
 WINDOWS: dict[str, CutoffFunction] = {
     **{f"p{n}": PolynomialCutoff(n) for n in range(1, 5)},
@@ -94,14 +102,22 @@ class Function:
         return " ".join([chemical_symbols[self.center], str(self.kind), *(chemical_symbols[z] for z in self.neighbors)])
 
 
-def read_function(line: Line, elements: Sequence[int]) -> Function:
-    """The function of a line that begins with `symfunction_short`."""
-    kind = line.whole(2)
+FUNCTIONS = ("symfunction_short", "element_symfunction_short", "global_symfunction_short")
+"""Keywords of a function of one element and neighbours, of one element and all neighbours, and of all of both."""
+
+
+def read_functions(line: Line, elements: Sequence[int]) -> list[Function]:
+    """The functions of a line that begins with one of `FUNCTIONS`."""
+    scope = FUNCTIONS.index(line.words[0])
+    at = 1 if scope == 2 else 2
+    kind = line.whole(at)
     if kind not in NEIGHBORS:
         line.refuse(f"has a symmetry function of type {kind}; known are {', '.join(map(str, NEIGHBORS))}.")
-    first, names = 3 + NEIGHBORS[kind], WORDS[kind]
-    found = [line.element(place) for place in (1, *range(3, first))]
-    for z in found:
+    first, names = at + 1 + (NEIGHBORS[kind] if scope == 0 else 0), WORDS[kind]
+    centers = [line.element(1)] if scope < 2 else elements
+    every = list(combinations_with_replacement(elements, NEIGHBORS[kind]))
+    groups = every if scope else [tuple(line.element(place) for place in range(3, first))]
+    for z in (*centers, *groups[0]):
         if z not in elements:
             known = ", ".join(chemical_symbols[e] for e in elements)
             line.refuse(f"has a symmetry function of {chemical_symbols[z]}, which isn't among its elements {known}.")
@@ -110,8 +126,8 @@ def read_function(line: Line, elements: Sequence[int]) -> Function:
     if len(line.words) not in {expected, first + len(names) + (kind >= 20)}:
         line.refuse(f"has {len(line.words)} words; a symmetry function of type {kind} has {expected}.")
     numbers = {name: line.real(first + k) for k, name in enumerate(names) if first + k < len(line.words)}
-    center, *neighbors = found
-    return Function(kind, center, tuple(sorted(neighbors)), {"shift": 0.0, **numbers}, _subtype(line, kind))
+    numbers, subtype = {"eta": 0.0, "shift": 0.0, **numbers}, _subtype(line, kind)
+    return [Function(kind, z, tuple(sorted(group)), numbers, subtype) for z in centers for group in groups]
 
 
 def _subtype(line: Line, kind: int) -> str:
@@ -140,15 +156,22 @@ def _block(group: Sequence[Function], length: float) -> Block:
     first = group[0]
     if first.kind >= 20:
         return _windows(group, length)
-    names = ("eta", "shift") if first.kind in (2, 12) else ("eta", "shift", "lambda", "zeta")
+    names = ("eta", "shift", "lambda", "zeta") if first.kind in (3, 9, 13) else ("eta", "shift")
     values = {name: list(dict.fromkeys(f.numbers[name] for f in group)) for name in names}
     every = {combination: k for k, combination in enumerate(product(*values.values()))}
     chosen = [every[tuple(f.numbers[name] for name in names)] for f in group]
     cutoff, eta = length * first.numbers["cutoff"], tuple(x / length**2 for x in values["eta"])
     shift = tuple(length * x for x in values["shift"])
     block: Block
-    if first.kind in (2, 12):
+    if first.kind == 1:
+        block = G1(cutoff)
+    elif first.kind in (2, 12):
         block = G2(cutoff, eta, shift)
+    elif first.kind == 4:
+        block = G3(cutoff, tuple(x / length for x in values["eta"]))
+    elif first.kind == 8:
+        angles = tuple(radians(x) for x in values["shift"])
+        block = AngularGaussians(cutoff, tuple(x * PER_RADIAN**2 for x in values["eta"]), angles)
     else:
         angular = G5 if first.kind == 9 else G4
         block = angular(cutoff, eta, tuple(values["lambda"]), tuple(values["zeta"]), shift)
@@ -193,6 +216,8 @@ def functions_of(features: SymmetryFunctions, center: int, length: float) -> lis
         order = NEIGHBORS[kind]
         groups = _groups(features.species, order) if not only.neighbors else [tuple(sorted(only.neighbors))]
         wanted = [combinations[k] for k in only.chosen] if only.chosen else combinations
+        if weighted and kind not in _weighted:
+            raise TypeError(f"n2p2 has no counterpart of Weighted({type(plain).__name__}).")
         for group in [()] if weighted else groups:
             found += [Function(_weighted[kind] if weighted else kind, center, group, n, subtype) for n in wanted]
     return found
@@ -229,16 +254,23 @@ def _combinations(block: Any, length: float) -> tuple[int, str, list[dict[str, f
         arcs = [{"left": angle(a), "right": angle(b)} for a, b in block.angles]
         kind = 21 if isinstance(block, WindowNarrow) else 22
         return kind, subtype, [{**a, **b} for a, b in product(ranges, arcs)]
-    if not isinstance(block, G1 | G2 | G4 | G5):
+    if not isinstance(block, G1 | G2 | G3 | G4 | G5 | AngularGaussians):
         raise TypeError(
-            f"n2p2 has no counterpart of {type(block).__name__}; it has those of G1, G2, G4, G5 and windows."
+            f"n2p2 and RuNNer have no counterpart of {type(block).__name__}; they have those of G1 to G5, "
+            "AngularGaussians and windows."
         )
+    cutoff = distance(block.cutoff)
     if isinstance(block, G1):
-        return 2, "", [{"eta": 0.0, "shift": 0.0, "cutoff": distance(block.cutoff)}]
-    radial = [
-        {"eta": eta(e), "shift": distance(s), "cutoff": distance(block.cutoff)}
-        for e, s in product(block.eta, block.shift)
-    ]
+        # n2p2 knows no type 1.
+        return 2, "", [{"eta": 0.0, "shift": 0.0, "cutoff": cutoff}]
+    if isinstance(block, G3):
+        waves = [float(written(x, x * length, lambda y: y / length)) for x in block.kappa]
+        return 4, "", [{"eta": x, "shift": 0.0, "cutoff": cutoff} for x in waves]
+    if isinstance(block, AngularGaussians):
+        widths = [float(written(x, x / PER_RADIAN**2, lambda y: y * PER_RADIAN**2)) for x in block.eta]
+        both = product(widths, map(angle, block.angle))
+        return 8, "", [{"eta": e, "shift": s, "cutoff": cutoff} for e, s in both]
+    radial = [{"eta": eta(e), "shift": distance(s), "cutoff": cutoff} for e, s in product(block.eta, block.shift)]
     if isinstance(block, G2):
         return 2, "", radial
     angular = [{"lambda": x, "zeta": z} for x, z in product(block.lambdas, block.zeta)]

@@ -6,16 +6,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
+from molnet.foreign.functions import FUNCTIONS
 from molnet.foreign.lines import ForeignFileError, Line, lines
 
-MANY = {"symfunction_short", "atom_energy", "element_nodes_short"}
+MANY = {*FUNCTIONS, "atom_energy", "element_nodes_short"}
 """May stand there more than once."""
 
 _MODEL = """
-    number_of_elements elements cutoff_type scale_symmetry_functions scale_symmetry_functions_sigma
+    number_of_elements elements cutoff_type cutoff_alpha scale_symmetry_functions scale_symmetry_functions_sigma
     center_symmetry_functions scale_min_short scale_max_short global_hidden_layers_short global_nodes_short
     global_activation_short normalize_nodes mean_energy conv_energy conv_length nnp_type nn_type nnp_gen
-    nnp_generation"""
+    nnp_generation nn_type_short"""
 MODEL = MANY | set(_MODEL.split())
 """What a network is made of."""
 
@@ -40,7 +41,6 @@ TRAINING = set(_TRAINING.split())
 NEEDED = (
     "elements",
     "cutoff_type",
-    "symfunction_short",
     "global_hidden_layers_short",
     "global_nodes_short",
     "global_activation_short",

@@ -19,8 +19,8 @@ from ase.data import chemical_symbols
 from jaxtyping import Float64
 from numpy import ndarray
 
-from molnet.features import CutoffFunction, SymmetryFunctions
-from molnet.foreign.functions import CUTOFFS, Function, blocks_of, read_function
+from molnet.features import CosineCutoff, CutoffFunction, SymmetryFunctions
+from molnet.foreign.functions import CUTOFFS, FUNCTIONS, Function, blocks_of, read_functions
 from molnet.foreign.keywords import Keywords
 from molnet.foreign.lines import ForeignFileError, lines
 from molnet.models import BPNN
@@ -101,16 +101,27 @@ def _elements(keywords: Keywords) -> list[int]:
     if len(set(found)) < len(found) or not found:
         line.refuse("doesn't name elements, each once.")
     if "number_of_elements" in keywords and keywords.one("number_of_elements").whole(1) != len(found):
-        keywords.one("number_of_elements").refuse(f"counts other elements than the {len(found)} on line {line.number}.")
+        keywords.one("number_of_elements").refuse(
+            f"counts other elements than the {len(found)} on line {line.number}, {' '.join(line.words[1:])}."
+        )
     for name in ("nnp_type", "nn_type", "nnp_gen", "nnp_generation"):
         if name in keywords and keywords.one(name).words[1:2] not in [(x,) for x in ("0", "1", "2", "2G", "2G-HDNNP")]:
             keywords.one(name).refuse("asks for a network with charges; only those of second generation can be read.")
+    if "nn_type_short" in keywords and keywords.one("nn_type_short").whole(1) != 1:
+        keywords.one("nn_type_short").refuse("asks for networks of pairs; only those of atoms, 1, can be read.")
     return sorted(found)
 
 
 def _functions(keywords: Keywords, elements: Sequence[int]) -> dict[int, list[Function]]:
     """Of each element, in the order that other files count them."""
-    found = [read_function(line, elements) for line in keywords.all("symfunction_short")]
+    found = []
+    for line in (line for name in FUNCTIONS for line in keywords.all(name)):
+        found += read_functions(line, elements)
+        if found[-1].kind == 1 and _cutoff_function(keywords) != CosineCutoff():
+            line.refuse(
+                "has a symmetry function of type 1, which some versions of RuNNer cut off with a cosine whatever "
+                "cutoff_type says; if yours cut it off like the others, write it as type 2 with eta and rshift of 0."
+            )
     mine = {z: sorted((f for f in found if f.center == z), key=lambda f: f.place) for z in elements}
     for z, functions in mine.items():
         if not functions:
@@ -120,7 +131,7 @@ def _functions(keywords: Keywords, elements: Sequence[int]) -> dict[int, list[Fu
 
 def _cutoff_function(keywords: Keywords) -> CutoffFunction:
     line = keywords.one("cutoff_type")
-    number, inner = line.whole(1), line.real(2) if len(line.words) > 2 else 0.0
+    number, inner = line.whole(1), line.real(2) if len(line.words) > 2 else keywords.real("cutoff_alpha", 0.0)
     if not 0 <= number < len(CUTOFFS) or not 0 <= inner < 1:
         line.refuse(f"isn't a type from 0 to {len(CUTOFFS) - 1} with an inner cutoff from 0 to below 1.")
     return CUTOFFS[number](inner)
@@ -200,6 +211,9 @@ def _statistics(keywords: Keywords, model: BPNN, counts: Sequence[int]) -> list[
             "another network."
         )
     table = np.array([[line.real(2 + k) if 2 + k < len(line.words) else 1.0 for k in range(4)] for line in rows])
+    for line, (least, largest, *_) in zip(rows, table, strict=True):
+        if least > largest:
+            line.refuse(f"has {least:g} as the least and {largest:g} as the largest value of a function.")
     return np.split(table, np.cumsum(counts)[:-1])
 
 

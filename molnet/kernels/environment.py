@@ -210,8 +210,14 @@ def arc_sums(near: Neighbors, block: Terms) -> Float[Tensor, "atoms pairs terms"
 
 
 def _powers(x: Float[Tensor, "triplets 1"], block: Terms) -> Float[Tensor, "triplets terms"]:
-    """2 [½ + ½ (a cos θ + b sin θ)]^ζ: no large power stands beside a small factor."""
+    """2 [½ + ½ (a cos θ + b sin θ)]^ζ, where no large power stands beside a small factor, or Gaussians of θ."""
     a, b, zeta = x.new_tensor(block.angular).T
+    if not block.shape[1]:
+        # On a line, the angle has no derivative.
+        edge = 1 - 4 * torch.finfo(x.dtype).eps
+        theta = x.clamp(min=-edge, max=edge).arccos()
+        near = torch.stack([theta - b, theta + b])
+        return (-a * torch.cat([near, near - 2 * pi]).square()).exp().sum(0)
     turned = a * x
     if any(term[1] for term in block.angular):
         turned = turned + b * (1 - x.square()).sqrt()

@@ -7,7 +7,7 @@ With ρ_t(r) = w_t exp[−η_t (r − s_t)²] f_c(r), sums are by element of the
     WINDOWS     Σ_j w_t f(η_t |r_ij − s_t|)
     PAIRS       Σ_{j<k} w_t exp{−η_t [c (m − s_t)² + d (r_ij − r_ik)² + e (r_jk − s_t)²]} F
                 · 2 [½ + ½ (a cos θ + b sin θ)]^ζ with m = (r_ij + r_ik)/2, F = f_c(r_ij) f_c(r_ik), for e > 0 also
-                f_c(r_jk), and cos θ = q cos θ_jik
+                f_c(r_jk), and cos θ = q cos θ_jik. Where c is 0, the second line is Σ exp[−a (θ ± b)²], with 2π − θ too
     DENSITIES   Σ_{j<k} ρ_t(r_ij) ρ_t(r_ik) Σ_l c_l P_l(cos θ_jik), l ≤ 3
     ARCS        Σ_{j<k} ρ_t(r_ij) ρ_t(r_ik) f(a |θ_jik − b|), for e > 0 also ρ_t(r_jk), with ρ_t of WINDOWS.
 
@@ -82,6 +82,12 @@ class Terms:
     ) -> Terms:
         """For all combinations of η (1/Å²), r_s (Å) and (a, b, ζ)."""
         return cls(PAIRS, cutoff, cls.gaussians(cutoff, eta, shift).radial, tuple(angular), shape)
+
+    @classmethod
+    def bells(cls, cutoff: float, eta: Sequence[float], angle: Sequence[float]) -> Terms:
+        """Gaussians of the angle within triangles, for all combinations of η (1/rad²) and θ_s (radians)."""
+        angular = tuple((*each, 1.0) for each in product(eta, angle))
+        return cls(PAIRS, cutoff, ((0.0, 0.0, 1.0),), angular, shape=(1.0, 0.0, 0.0, 1.0))
 
     @classmethod
     def densities(

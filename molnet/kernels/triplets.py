@@ -5,7 +5,7 @@ Pairs of one pair of elements are laid out in columns of CHUNK numbers, and comp
     Σ_jk F R_t A_a      R_t = w_t exp{−η_t [c (m − s_t)² + D]}      A_a = 2 z_a^ζ      z_a = ½ + ½ (a x + b √(1 − x²))
 
 with D = d (r_j − r_k)² + e r_jk² and x = q cos θ; where e and s_t aren't zero, e s_t (s_t − 2 r_jk) belongs to D, too.
-With the derivatives G_ta of the energy with respect to these sums,
+Where c is 0, A_a is that of `bells`. With the derivatives G_ta of the energy with respect to these sums,
 
     h_a = Σ_t G_ta R_t      H = Σ_a A_a h_a      ∂x = F Σ_a A_a′ h_a      ∂F = H      ∂m = F Σ_ta G_ta A_a R_t′,
 
@@ -14,7 +14,7 @@ and so on; ∂r_j gets ∂m/2 and f_c′(r_j) f_c(r_k) H, and directions get ∂
 
 from __future__ import annotations
 
-from math import sqrt
+from math import atan2, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,8 @@ Array = NDArray[Any]
 
 CHUNK = 256
 
-# Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; Q is for
-# what is between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Two for each angular term follow, and one for
-# each radial term.
+# Columns of pairs: m, D, cos θ, F without f_c(r_jk), F, r_jk, f_c(r_jk) and its derivative; ∂F, ∂m, ∂D and ∂x; what is
+# between; tangents of m, D, cos θ and F; ∂r_jk of what s_t adds. Then two for each angular, one for each radial term.
 M, D, X, FF, FFF, R3, F3, SLOPE3, H, HM, HD, HX, Q, MT, DT, XT, FT, HS = (CHUNK * k for k in range(18))
 ANGULAR = 18 * CHUNK
 
@@ -126,6 +125,24 @@ def close(table: Array, p: Array, count: int) -> None:
 
 
 @part
+def bells(eta: float, center: float, q: float, p: Array, places: tuple[int, int], count: int) -> None:
+    """A = Σ exp[−η (θ ± θ_s)²], with 2π − θ too, and q A′, which is zero on a line, where A may have a kink."""
+    real, (value, slope) = p.dtype.type, places
+    one, zero, turn, rate = real(1), real(0), real(2 * pi), real(-LOG2E)
+    for m in range(count):
+        x = min(one, max(-one, q * p[X + m]))
+        y = sqrt((one - x) * (one + x))
+        theta = atan2(y, x)
+        total = change = zero
+        for apart in (theta - center, theta + center, theta - center - turn, theta + center - turn):
+            each = exp2(rate * eta * apart * apart)
+            total += each
+            change += (eta + eta) * apart * each
+        p[value + m] = total
+        p[slope + m] = q * change / y if y != zero else zero
+
+
+@part
 def factors(table: Array, p: Array, count: int) -> None:
     """A_a and q A_a′ of all angular terms, and R_t of all radial ones."""
     real = table.dtype.type
@@ -136,7 +153,9 @@ def factors(table: Array, p: Array, count: int) -> None:
     for term in range(n_angular):
         a, b, zeta = angular[term], angular[n_angular + term], angular[2 * n_angular + term]
         value, slope = column(2 * term), column(2 * term + 1)
-        for m in range(count):
+        if c == 0:
+            bells(a, b, q, p, (value, slope), count)
+        for m in range(count if c != 0 else 0):
             x = q * p[X + m]
             square = one - x * x
             y = sqrt(tiny if square < tiny else square)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from molnet.data.convert import to_graph
-from molnet.data.labels import where
+from molnet.data.labels import naming, where
 from molnet.data.statistics import rms_force, species_of
 from molnet.features.design import AtomFeatures
 from molnet.features.ranges import Ranges, refuse_not_finite
@@ -77,10 +77,12 @@ class BPNN(Potential):
         The spread is the standard deviation, but for features that hardly vary a hundredth of the largest one, so
         that their small changes don't look large later. Raises ValueError for a feature that isn't finite.
         """
-        graphs = [to_graph(atoms, self.cutoff) for atoms in frames]
-        each = [self.features(graph) for graph in graphs]
-        for index, (atoms, features) in enumerate(zip(frames, each, strict=True)):
-            refuse_not_finite(features, atoms.numbers.tolist(), self.features.names, where(atoms, index))
+        graphs, each = list[Graph](), list[Tensor]()
+        for index, atoms in enumerate(frames):
+            with naming(atoms, index):
+                graphs.append(to_graph(atoms, self.cutoff))
+            each.append(self.features(graphs[-1]))
+            refuse_not_finite(each[-1], atoms.numbers.tolist(), self.features.names, where(atoms, index))
         values = torch.cat(each)
         elements = self.features.elements(torch.cat([graph.species for graph in graphs]))
         self.ranges.measure(values, elements)

@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from molnet.data.convert import to_graph, to_properties
-from molnet.data.labels import LabelError, where
+from molnet.data.labels import LabelError, naming, where
 from molnet.data.statistics import pairs_within, species_of
 from molnet.evaluation import evaluate
 from molnet.features.design import VOIGT, AtomFeatures, design, products_up_to
@@ -144,7 +144,8 @@ class LinearPotential(Potential):
         """Set the ranges of the features to those of the data."""
         values, elements = [], []
         for index, atoms in enumerate(frames):
-            graph = to_graph(atoms, self.cutoff)
+            with naming(atoms, index):
+                graph = to_graph(atoms, self.cutoff)
             values.append(self.features(graph))
             elements.append(self.features.elements(graph.species))
             refuse_not_finite(values[-1], atoms.numbers.tolist(), self.features.names, where(atoms, index))
@@ -190,8 +191,9 @@ def _without(target: Properties, prior: Properties) -> Properties:
 def nearest_distance(frames: Sequence[Atoms], cutoff: float) -> float:
     """The median over atoms of the distance to the nearest other one, Å; the cutoff where none is within it."""
     nearest = []
-    for atoms in frames:
-        edges, distances = pairs_within(atoms, cutoff)
+    for index, atoms in enumerate(frames):
+        with naming(atoms, index):
+            edges, distances = pairs_within(atoms, cutoff)
         least = np.full(len(atoms), cutoff)
         np.minimum.at(least, edges[0], distances)
         nearest.append(least)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from molnet.checkpoint import load
 from molnet.cli import app as cli
 from molnet.cli.config import ConfigError, FitConfig
-from molnet.cli.fit import network
+from molnet.cli.fit import network, thinned
 from molnet.features import Extrapolated
 from molnet.files import FileError
 from molnet.train import Loss
@@ -110,6 +110,13 @@ def test_a_second_run_in_the_folder_is_refused_and_nothing_is_lost(run: Path, da
     assert (run / "config.json").read_bytes() == before
 
 
+def test_a_baseline_reads_some_frames_but_all_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [bulk(symbol, cubic=True) for symbol in ("Cu", "Cu", "Cu", "Ag", "Cu", "Ag")]
+    assert thinned(frames, 4.0) == frames
+    monkeypatch.setattr("molnet.cli.fit.BASELINE_EDGES", 1)
+    assert thinned(frames, 4.0) == [frames[0], frames[3]]
+
+
 def test_the_late_weight_is_that_of_the_loss(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Loss] = []
 
@@ -130,12 +137,14 @@ def test_isolated_atoms_give_the_atom_energies_and_are_not_fitted_to(data: Path,
     atom.get_potential_energy()
     del atom.calc.results["forces"]
     write(tmp_path / "atom.extxyz", atom)
-    arguments = ["fit", str(data), str(tmp_path / "atom.extxyz"), "--atom-energies", "isolated", "--model", "bpnn"]
+    model = ["--model", "schnet", "--channels", "8", "--interactions", "1"]
+    arguments = ["fit", str(data), str(tmp_path / "atom.extxyz"), "--atom-energies", "isolated", *model]
     folder = tmp_path / "run"
     limits = ["--epochs", "1", "--cutoff", "4", "--valid", "2", "--test", "0", "--folder", str(folder)]
     done = RUNNER.invoke(cli.app, [*arguments, *limits])
     assert done.exit_code == 0, done.output + repr(done.exception)
     assert "isolated atoms, rank 1 of 1" in done.output
+    assert "linear baseline" in done.output and (folder / "baseline.json").exists()
     parts = json.loads((folder / "split.json").read_text())
     assert sorted(i for part in parts.values() for i in part) == list(range(16))
 

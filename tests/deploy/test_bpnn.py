@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from ase import Atoms
@@ -25,7 +27,11 @@ STRUCTURES = [ethanol(), crystal(), Atoms("O"), Atoms("CO", [[0, 0, 0], [0, 0, 3
 HIDDEN = ((7, 5), (6, 3), (4,), (5, 4, 3))
 
 
-def network(seed: int = 0, activation: Activation = CELU(0.1), hidden: object = HIDDEN) -> BPNN:  # noqa: B008 - frozen
+def network(
+    seed: int = 0,
+    activation: Activation | Sequence[Activation] = CELU(0.1),  # noqa: B008 - frozen
+    hidden: object = HIDDEN,
+) -> BPNN:
     """With the same parameter twice in a block, and means and spreads as after `standardize`."""
     blocks = (
         G2(4.0, (1.0,), (1.0, 2.0, 2.0)),
@@ -63,6 +69,15 @@ def test_a_network_gives_what_the_original_gives(activation: Activation, dtype: 
     original = network(activation=activation).to(dtype)
     compiled = compile(original)
     assert isinstance(compiled, CompiledBPNN) and compiled.dtype == dtype
+    assert_same(compiled, original)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_each_hidden_layer_may_have_its_own_activation(dtype: torch.dtype) -> None:
+    mixed = [Tanh(), CELU(0.3), CELU(0.1)]
+    original = Committee(network(seed, mixed, hidden=(5, 4, 3)) for seed in range(2)).to(dtype)
+    compiled = compile(original)
+    assert isinstance(compiled, CompiledBPNN)
     assert_same(compiled, original)
 
 
@@ -105,7 +120,11 @@ class Linear(Activation):
         return x
 
 
-@pytest.mark.parametrize("original", [network(activation=Linear()), network(hidden=())], ids=["activation", "no layer"])
+@pytest.mark.parametrize(
+    "original",
+    [network(activation=Linear()), network(activation=[Tanh(), Linear()], hidden=(4, 3)), network(hidden=())],
+    ids=["activation", "one of two", "no layer"],
+)
 def test_unknown_activations_and_networks_without_layers_stay_as_they_are(original: BPNN) -> None:
     assert compile(original) is original
     both = Committee([original, Scaled(original, 2.0)])

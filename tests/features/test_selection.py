@@ -10,7 +10,7 @@ from ase.build import bulk, molecule
 
 from molnet.data.convert import to_graph
 from molnet.features import CUR, G2, G5, FarthestPoints, SymmetryFunctions
-from molnet.features.selection import Selection, dropped, merged, standardized
+from molnet.features.selection import Selection, dropped, merged, standardized, without
 
 RNG = np.random.default_rng(0)
 COLUMNS = standardized(RNG.normal(size=(50, 12)) @ RNG.normal(size=(12, 12)))
@@ -75,6 +75,34 @@ def test_candidates_may_be_given_for_several_elements() -> None:
     assert made.species == (1, 8)
     assert len(made.names) == 4
     assert not set(made.dropped) & set(made.names)
+
+
+def test_constant_functions_of_some_elements_are_left_out_and_n_holds() -> None:
+    """Methanol has one carbon and one oxygen: no pair of either."""
+    shaken = []
+    for seed in range(6):
+        atoms = molecule("CH3OH")
+        atoms.rattle(0.1, seed=seed)
+        shaken.append(atoms)
+    made = SymmetryFunctions.from_data(shaken, n=24, cutoff=4.0)
+    assert len(made.names) == len(set(made.names)) <= 24
+    assert any(name.startswith("G5(CC,") for name in made.dropped) and not set(made.dropped) & set(made.names)
+    values = np.concatenate([made(to_graph(atoms, 4.0)).numpy() for atoms in shaken])
+    assert values.std(axis=0).min() > 0
+    blocks = [G2(4.0, (1.0,), (shift,)) for shift in (1.0, 2.0)] + [G5(4.0, (0.2,), (1.0, -1.0), (1.0,))]
+    every = SymmetryFunctions((1, 6, 8), blocks)
+    gone = [every.names[1], every.names[4], every.names[8], every.names[11]]
+    some = SymmetryFunctions((1, 6, 8), without(gone, blocks, (1, 6, 8)))
+    assert sorted(some.names) == sorted(set(every.names) - set(gone))
+    both = [dict(zip(f.names, f(to_graph(shaken[0], 4.0)).T, strict=True)) for f in (every, some)]
+    assert all((both[0][name] == value).all() for name, value in both[1].items())
+
+
+def test_a_broken_structure_is_named() -> None:
+    broken = frames()
+    broken[2].positions[1, 0] = np.nan
+    with pytest.raises(ValueError, match=r"frame 2: the positions of atoms \[1\] aren't finite"):
+        SymmetryFunctions.from_data(broken, n=8, cutoff=4.0)
 
 
 def test_data_without_variety_are_refused() -> None:

@@ -18,6 +18,7 @@ from molnet.features import (
     G3,
     G4,
     G5,
+    AngularGaussians,
     AniAngular,
     AniRadial,
     CosineCutoff,
@@ -37,6 +38,7 @@ BLOCKS = (
     G5(INNER, (0.1,), (1.0, -1.0), (1.0, 4.5)),
     AniRadial(RC, 16.0, (0.9, 1.4)),
     AniAngular(INNER, 8.0, 32.0, (0.9, 1.5), (0.2, 1.0)),
+    AngularGaussians(RC, (3.0, 8.0), (0.0, 1.0, np.pi)),
 )
 SPECIES = (8, 1, 6)
 ALL = SymmetryFunctions(SPECIES, BLOCKS, CosineCutoff())
@@ -80,6 +82,13 @@ def angular(block, u: np.ndarray, v: np.ndarray) -> list[float]:
             * fc(a, rc)
             * fc(b, rc)
             for shift, angle in product(block.shift, block.angle)
+        ]
+    if isinstance(block, AngularGaussians):
+        theta, inside = np.arccos(np.clip(cosine, -1, 1)), fc(a, rc) * fc(b, rc) * fc(c, rc)
+        images = [(sign, turn) for sign in (1, -1) for turn in (0, 2 * np.pi)]
+        return [
+            inside * sum(np.exp(-eta * (theta + sign * angle - turn) ** 2) for sign, turn in images)
+            for eta, angle in product(block.eta, block.angle)
         ]
     if isinstance(block, G4):
         return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import tarfile
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -52,19 +53,24 @@ symfunction_short O 25 -7.0 7.0 40.0 320.0 p4
 COUNTS, WIDTHS = (7, 7), {1: (7, 3, 2, 1), 8: (7, 4, 2, 1)}
 
 
-def small(folder: Path, text: str = INPUT) -> Path:
+def small(
+    folder: Path,
+    text: str = INPUT,
+    counts: tuple[int, ...] = COUNTS,
+    widths: Mapping[int, tuple[int, ...]] = WIDTHS,
+) -> Path:
     """The folder with a network of random weights."""
     rng = np.random.default_rng(0)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "input.nn").write_text(text)
     rows = [
         f"{element} {number} {low} {low + width} {low + width / 3} {width / 5}"
-        for element, count in enumerate(COUNTS, 1)
+        for element, count in enumerate(counts, 1)
         for number, (low, width) in enumerate(zip(rng.random(count), 1 + rng.random(count), strict=True), 1)
     ]
     (folder / "scaling.data").write_text("# header\n" + "\n".join(rows) + "\n")
-    for z, widths in WIDTHS.items():
-        letters = "".join("a" * a * b + "b" * b for a, b in pairwise(widths))
+    for z, shape in widths.items():
+        letters = "".join("a" * a * b + "b" * b for a, b in pairwise(shape))
         weights = [f"{rng.normal()!r} {letter} {k}" for k, letter in enumerate(letters, 1)]
         (folder / f"weights.{z:03d}.data").write_text("\n".join(weights) + "\n")
     return folder

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import ase.units
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import molecule
 
 import molnet as mn
@@ -17,7 +20,7 @@ from molnet.data.read import read
 from molnet.deploy import compile
 from molnet.deploy.term import CompiledSum
 from molnet.evaluation import evaluate
-from molnet.features import AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted, extrapolations
+from molnet.features import G5, AniRadial, PolynomialCutoff, SymmetryFunctions, Weighted, extrapolations
 from molnet.foreign import ForeignFileError, read_n2p2, write_n2p2
 from molnet.models import BPNN
 from molnet.nn.activations import SiLU, Tanh
@@ -95,6 +98,88 @@ def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-11)
 
 
+RUNNER = """\
+nn_type_short 1
+runner_mode 3
+number_of_elements 2
+elements O H
+cutoff_type 1
+scale_symmetry_functions
+global_hidden_layers_short 1
+global_nodes_short 3
+global_activation_short t l
+global_symfunction_short 1 8.0
+symfunction_short O 4 H 1.5 9.0
+symfunction_short O 4 H 0.5 9.0
+element_symfunction_short H 8 0.001 120.0 7.0
+symfunction_short O 8 O H 0.002 75.0 7.0
+element_symfunction_short O 3 0.01 -1.0 2.0 8.0
+"""
+COUNTS, WIDTHS = (5, 8), {1: (5, 3, 1), 8: (8, 3, 1)}
+
+
+def by_hand(atoms: Atoms, center: int) -> list[float]:
+    """RuNNer's functions of an atom in the order of scaling.data, from RuNNer's formulas in bohr and degrees."""
+    z, x = atoms.numbers, (atoms.positions - atoms.positions[center]) / BOHR
+    others = [k for k in range(len(z)) if k != center]
+    length = np.linalg.norm
+
+    def f_c(r: float, cutoff: float) -> float:
+        return 0.5 * (np.cos(np.pi * r / cutoff) + 1) if r < cutoff else 0.0
+
+    def triangles(one: int, other: int, cutoff: float) -> list[tuple[float, float, float, float]]:
+        """θ, cos θ, the product of the cutoff functions and the sum of the squares of the three distances."""
+        found = []
+        for j, k in combinations(others, 2):
+            if sorted((z[j], z[k])) == sorted((one, other)):
+                r = length(x[j]), length(x[k]), length(x[k] - x[j])
+                cosine = x[j] @ x[k] / (r[0] * r[1])
+                cut = np.prod([f_c(each, cutoff) for each in r])
+                found.append((np.degrees(np.arccos(cosine)), cosine, cut, sum(each**2 for each in r)))
+        return found
+
+    def type_8(one: int, other: int, eta: float, shift: float) -> float:
+        return sum(
+            cut * sum(np.exp(-eta * (theta + d) ** 2) for d in (shift, -shift, shift - 360, -shift - 360))
+            for theta, _, cut, _ in triangles(one, other, 7.0)
+        )
+
+    type_1 = [sum(f_c(length(x[k]), 8.0) for k in others if z[k] == element) for element in (1, 8)]
+    if z[center] == 1:
+        return [*type_1, *(type_8(*pair, 0.001, 120.0) for pair in ((1, 1), (1, 8), (8, 8)))]
+    type_4 = [
+        sum(np.cos(kappa * length(x[k])) * f_c(length(x[k]), 9.0) for k in others if z[k] == 1) for kappa in (0.5, 1.5)
+    ]
+    type_3 = [
+        sum(
+            0.5 * (1 - cosine) ** 2 * np.exp(-0.01 * squares) * cut for _, cosine, cut, squares in triangles(*pair, 8.0)
+        )
+        for pair in ((1, 1), (1, 8), (8, 8))
+    ]
+    return [*type_1, *type_3, *type_4, type_8(1, 8, 0.002, 75.0)]
+
+
+def test_functions_of_runner_alone(tmp_path: Path) -> None:
+    model = read_n2p2(folders.small(tmp_path / "first", RUNNER, COUNTS, WIDTHS))
+    network = model.terms[1]
+    assert network.features.counts == COUNTS
+    atoms = molecule("CH3OH")[[1, 2, 3, 4, 5]] + Atoms("O", [[2.0, 1.0, 1.5]])
+    graph = to_graph(atoms, model.cutoff)
+    values = network.features(graph).numpy()
+    for atom, z in enumerate(atoms.numbers):
+        # Features stand in another order than functions.
+        expected, found = by_hand(atoms, atom), values[atom, : COUNTS[int(z == 8)]]
+        np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=1e-11, atol=1e-13)
+    found = evaluate(model, graph)
+    step = torch.zeros_like(graph.positions)
+    step[1, 0] = 1e-4
+    ends = [float(evaluate(model, replace(graph, positions=graph.positions + s * step)).energy) for s in (1, -1)]
+    assert (ends[1] - ends[0]) / 2e-4 == pytest.approx(float(found.forces[1, 0]), rel=1e-6)
+    again = read_n2p2(write_n2p2(model, tmp_path / "second"))
+    torch.testing.assert_close(evaluate(again, graph).forces, found.forces, rtol=1e-12, atol=1e-13)
+    same(again, read_n2p2(write_n2p2(again, tmp_path / "third")))
+
+
 def test_published_networks_are_written_as_they_were_read(place: Path, tmp_path: Path) -> None:
     model = read_n2p2(folders.published("H2O_RPBE-D3", place))
     same(model, read_n2p2(write_n2p2(model, tmp_path)))
@@ -152,9 +237,14 @@ WRONG_INPUTS = [
     ("epochs 10", "use_electrostatics", "line 19 .* unknown keyword 'use_electrostatics'"),
     ("cutoff_type 1 0.2\n", "", "input.nn has no cutoff_type"),
     ("cutoff_type 1", "cutoff_type 9", "line 9 .* isn't a type from 0 to 8"),
-    ("elements O H", "elements H", "line 2 .* counts other elements than the 1 on line 3"),
+    ("elements O H", "elements H", "line 2 .* counts other elements than the 1 on line 3, H"),
     ("2 O 0.01", "2 Zn 0.01", "line 20 of .* of Zn, which isn't among its elements H, O"),
-    ("H 9 O O", "H 8 O O", "line 25 of .* of type 8; known are 2, 3, 9"),
+    ("H 9 O O", "H 5 O O", "line 25 of .* of type 5; known are 1, 2, 3, 4, 8, 9"),
+    (
+        "H 2 O 0.01 0.0",
+        "H 1 O",
+        "line 20 of .* of type 1, which some versions of RuNNer cut off with a cosine whatever",
+    ),
     ("0.03 1.5 8.0", "0.03 8.0", "line 26 of .* has 5 words; a symmetry function of type 12 has 6"),
     ("0.03 1.5 8.0", "0.03 x 8.0", "line 26 of .* has 'x' as word 5; expected a number"),
     ("9.0 p2", "9.0 q2", "line 28 of .* has a window of kind 'q2'"),
@@ -163,6 +253,7 @@ WRONG_INPUTS = [
     ("t p l", "t x l", "line 16 of .* has the activation 'x'; known are l t s p"),
     ("t p l", "t p", "line 16 of .* doesn't have the letters of 2 hidden layers and l"),
     ("short 3 2", "short 3", "line 15 of .* has the nodes of 1 layers; expected 2"),
+    ("epochs 10", "nn_type_short 2", "line 19 of .* asks for networks of pairs"),
     ("epochs 10", "nnp_type 4G", "line 19 of .* asks for a network with charges"),
 ]
 
@@ -187,6 +278,9 @@ def test_the_scaling_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ForeignFileError, match=r"line 8 of .*scaling.data is of function 1 of element 2; expected .* 7 "
     ):
+        read_n2p2(tmp_path)
+    path.write_text("".join([*rows[:3], "1 3 2.0 1.0 1.5 0.1\n", *rows[4:]]))
+    with pytest.raises(ForeignFileError, match=r"line 4 of .* has 2 as the least and 1 as the largest value"):
         read_n2p2(tmp_path)
     path.write_text("".join(rows[:-1]))
     with pytest.raises(ForeignFileError, match=r"line 14 of .* ends the scaling of 13 functions, and input.nn has 14"):
@@ -214,6 +308,10 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     [
         (ZBL([1], [[1.0]]), r"no counterpart of AtomEnergies \+ ZBL; it has those of one BPNN and of AtomEnergies"),
         (BPNN(SymmetryFunctions([1], [Weighted(AniRadial(4.0, 1.0, (1.0,)))])), "no counterpart of AniRadial"),
+        (
+            BPNN(SymmetryFunctions([1], [Weighted(G5(4.0, (1.0,), (1.0,), (1.0,)))])),
+            r"no counterpart of Weighted\(G5\)",
+        ),
         (BPNN(SymmetryFunctions.default([1], 4.0), activation=SiLU()), "no activation SiLU"),
         (
             BPNN(
@@ -224,7 +322,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         ),
         (BPNN(SymmetryFunctions.default([1, 8], 4.0), hidden=[(3,), (3, 3)], activation=Tanh()), "as many for each"),
     ],
-    ids=["potential", "features", "activation", "cutoff", "layers"],
+    ids=["potential", "features", "weights", "activation", "cutoff", "layers"],
 )
 def test_what_n2p2_does_not_have_is_refused(model: Potential, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):

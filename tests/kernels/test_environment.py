@@ -44,6 +44,7 @@ BLOCKS = {
     "arcs of two": replace(Terms.arcs(BENT, ANGLES, third=1.0), neighbors=(0, 0)),
     "G5": Terms.pairs(0.8 * CUTOFF, (0.1,), (0.0, 1.5), G45, shape=(1.0, 2.0, 0.5, 0.0)),
     "ANI": Terms.pairs(CUTOFF, (8.0,), (0.9, 1.7), ANI, shape=(0.95, 1.0, 0.0, 0.0)),
+    "bells": Terms.bells(CUTOFF, (2.0, 9.0), (0.0, 1.2, 3.1)),
     "densities": Terms.densities(CUTOFF, (0.5, 2.0), (0.0, 1.2), LEGENDRE),
 }
 
