@@ -18,7 +18,7 @@ from molnet.deploy import acenet_arrays as arrays
 from molnet.deploy import acenet_loops as loops
 from molnet.deploy.pool import Pool
 from molnet.deploy.stages import run_parts
-from molnet.deploy.term import CompiledTerm, Pullback
+from molnet.deploy.term import PRECISIONS, CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kept import Kept
 from molnet.kernels import operators
@@ -26,8 +26,6 @@ from molnet.kernels.compiled import parts
 from molnet.kernels.sphere import tables_of
 from molnet.models.acenet import DEGREES, L_MAX, SPACING, ACENet, couplings
 from molnet.potential import SpeciesIndex
-
-PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 
 
 class CompiledACENet(CompiledTerm):
@@ -42,7 +40,7 @@ class CompiledACENet(CompiledTerm):
         self.species_index, self.knots = SpeciesIndex(acenet.species), ceil(acenet.cutoff / SPACING)
         with torch.no_grad():
             groups = _weights(deepcopy(acenet).double())
-        self.tables, self.there, self.back = (
+        self.tables, self.forward_weights, self.backward_weights = (
             nn.ParameterList(nn.Parameter(w.to(acenet.dtype).contiguous(), False) for w in group) for group in groups
         )
         self._layout = Kept(self._lay_out)
@@ -55,14 +53,14 @@ class CompiledACENet(CompiledTerm):
         work = arrays.Work(*loan.arrays)
         work.told[0, 0], work.factors[0], work.features[0] = layout.tables
         work.features[1:] = 0
-        forward = layout.there, work, arrays.Space(*space.arrays), energies
+        forward = layout.forward, work, arrays.Space(*space.arrays), energies
         layout.do(loops.forward, n_parts, edges, layout.couplings, *forward)
 
         def back(d_energies: Float64[ndarray, " atoms"]) -> Float[ndarray, "edges 3"]:
             space, own, out = spaces.lend(), sums.lend(), np.zeros_like(vectors)
             grads = arrays.Gradients(*own.arrays)
             grads.told[:] = 0
-            backward = layout.back, arrays.Work(*loan.arrays), arrays.Space(*space.arrays), (grads, d_energies, out)
+            backward = layout.backward, arrays.Work(*loan.arrays), arrays.Space(*space.arrays), (grads, d_energies, out)
             layout.do(loops.backward, n_parts, edges, layout.couplings, *backward)
             return out
 
@@ -71,15 +69,16 @@ class CompiledACENet(CompiledTerm):
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
         told, gates, s, zero = (table.detach().to(dtype)[kind].contiguous().numpy() for table in self.tables)
-        there, back = (arrays.Weights(*(w.detach().to(dtype).numpy() for w in g)) for g in (self.there, self.back))
+        groups = (self.forward_weights, self.backward_weights)
+        forward, backward = (arrays.Weights(*(w.detach().to(dtype).numpy() for w in group)) for group in groups)
         return _Layout(
-            (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
-            (told, gates, s),
-            zero.astype(np.float64),
-            (tuple(_couplings(inputs, dtype) for inputs in (1, 4)), tables_of(self.order, dtype)),
-            there,
-            back,
-            dtype,
+            edges=(graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
+            tables=(told, gates, s),
+            zero=zero.astype(np.float64),
+            couplings=(tuple(_couplings(inputs, dtype) for inputs in (1, 4)), tables_of(self.order, dtype)),
+            forward=forward,
+            backward=backward,
+            dtype=dtype,
         )
 
 
@@ -96,7 +95,10 @@ def _couplings(inputs: int, dtype: torch.dtype) -> arrays.Couplings:
 
 
 def _weights(acenet: Any) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Tables by species: what is told first, first gates, scalars, minus an isolated atom's energy; weights."""
+    """Tables by species: what is told first, first gates, scalars, minus an isolated atom's energy.
+
+    Then the weights of both loops, in the order of `Weights`.
+    """
     layers, (inner, outer), s = acenet.layers, acenet.network.layers, acenet.embedding.weight
     linear, last, scalars = acenet.scale * acenet.linear.weight[0], acenet.scale * outer.weight[0], [s]
     for layer in layers:
@@ -118,9 +120,9 @@ def _weights(acenet: Any) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     R, ends = inner.weight.T.unflatten(0, (len(layers), -1)), [inner.bias, linear.view(len(layers), -1), last]
     V = _stacked([torch.cat(degrees) for degrees in mix])
     V_T = _stacked([torch.cat([W.T.flatten() for W in degrees]) for degrees in mix]).view(V.shape)
-    there = [C, V, gate, gate_bias, update, W1, b1, W2, b2, project, R, *ends]
-    back = [C, V_T, gate.mT, gate_bias, update.mT, W1.mT, b1, W2.mT, b2, project.mT, R.mT, *ends]
-    return tables, there, back
+    forward = [C, V, gate, gate_bias, update, W1, b1, W2, b2, project, R, *ends]
+    backward = [C, V_T, gate.mT, gate_bias, update.mT, W1.mT, b1, W2.mT, b2, project.mT, R.mT, *ends]
+    return tables, forward, backward
 
 
 def _slots(layers: Any) -> list[tuple[Any, list[int]]]:
@@ -156,15 +158,15 @@ class _Layout:
     tables: arrays.Arrays
     zero: arrays.Array
     couplings: Any
-    there: arrays.Weights
-    back: arrays.Weights
+    forward: arrays.Weights
+    backward: arrays.Weights
     dtype: torch.dtype
     _pools: dict[int, tuple[Pool, Pool, Pool]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
         """Layers, atoms, channels and the width of all powers."""
-        layers, _, width, channels = self.there.update.shape
+        layers, _, width, channels = self.forward.update.shape
         return layers, len(self.zero), channels, width
 
     def parts(self) -> int:
@@ -182,7 +184,7 @@ class _Layout:
             self._pools[n_parts] = arrays.pools(
                 self.sizes,
                 self.edges[0].shape[1],
-                len(self.there.last),
+                len(self.forward.last),
                 self.couplings[0][1].slots,
                 n_parts,
                 self.dtype,

@@ -99,14 +99,30 @@ Tables = tuple[tuple[Couplings, Couplings], sphere_loops.Tables]
 """Couplings of the first layer and of the others, and the quadrature."""
 
 
+Shapes = dict[str, tuple[int, ...]]
+
+
 def pools(
     sizes: tuple[int, int, int, int], edges: int, hidden: int, slots: Array, n_parts: int, dtype: torch.dtype
 ) -> tuple[Pool, Pool, Pool]:
-    """What `forward` keeps, spaces of the parts, and what `backward` works in."""
-    layers, atoms, F, width = sizes
+    """What `forward` keeps, spaces of the parts, and what `backward` works in.
+
+    The sizes are layers, atoms, channels and the width of all powers.
+    """
     # Products of whole tiles end behind the last edge.
-    places, rows = edges + TILE, min(ROWS, max(atoms, 1))
-    kept = {
+    places = edges + TILE
+    work, gradients = _work(sizes, places, hidden), _gradients(sizes, places, hidden, n_parts)
+    space, whole = _space(sizes, slots), ("first", "numbers", "ends")
+    return (
+        Pool([(work[name], torch.long if name in whole else dtype) for name in Work._fields]),
+        Pool([((n_parts, *space[name]), dtype) for name in Space._fields]),
+        Pool([(gradients[name], dtype) for name in Gradients._fields]),
+    )
+
+
+def _work(sizes: tuple[int, int, int, int], places: int, hidden: int) -> Shapes:
+    layers, atoms, F, width = sizes
+    return {
         "splines": (places, COLUMNS),
         "first": (places,),
         "harmonics": (places, HARMONICS),
@@ -121,8 +137,12 @@ def pools(
         "features": (4, atoms, F),
         "readout": (atoms, hidden),
     }
-    coupled = int((slots * np.arange(1, 8, 2)).sum())
-    space = {
+
+
+def _space(sizes: tuple[int, int, int, int], slots: Array) -> Shapes:
+    _, atoms, F, width = sizes
+    rows, coupled = min(ROWS, max(atoms, 1)), int((slots * np.arange(1, 8, 2)).sum())
+    return {
         "density": (HARMONICS * 4 * F,),
         "told": (CHUNK * 4 * F,),
         "heard": (CHUNK * 4 * F,),
@@ -135,16 +155,14 @@ def pools(
         "factors": (rows * width,),
         "hidden": (rows * F,),
     }
-    grads = {
+
+
+def _gradients(sizes: tuple[int, int, int, int], places: int, hidden: int, n_parts: int) -> Shapes:
+    layers, atoms, F, _ = sizes
+    return {
         "features": (4, atoms, F),
         "told": (layers - 1, n_parts, 4, atoms, F),
         "readout": (atoms, hidden),
         "distance": (places,),
         "harmonics": (places, HARMONICS),
     }
-    whole = ("first", "numbers", "ends")
-    return (
-        Pool([(kept[name], torch.long if name in whole else dtype) for name in Work._fields]),
-        Pool([((n_parts, *space[name]), dtype) for name in Space._fields]),
-        Pool([(grads[name], dtype) for name in Gradients._fields]),
-    )

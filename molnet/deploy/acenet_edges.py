@@ -16,16 +16,9 @@ from molnet.deploy.schnet_loops import U, edge_splines
 from molnet.kernels.compiled import disjoint, inlined
 from molnet.kernels.dense import add_product
 from molnet.kernels.harmonic_sums import gradients, harmonics
+from molnet.kernels.harmonics import direction
 from molnet.kernels.loops import BEYOND
 from molnet.kernels.tiles import ROWS as TILE
-
-
-@inlined
-def _direction(v: Array) -> tuple[float, float, float, float]:
-    """The unit vector, NaN for length zero, and one over the length."""
-    x, y, z = np.float64(v[0]), np.float64(v[1]), np.float64(v[2])
-    inverse = 1 / np.sqrt(x * x + y * y + z * z)
-    return x * inverse, y * inverse, z * inverse, inverse
 
 
 @disjoint
@@ -39,7 +32,7 @@ def prepare(low: int, high: int, starts: Array, pairs: Array, grid: Grid, vector
         for e in range(starts[i], starts[i + 1]):
             if first[e] == BEYOND:
                 continue
-            x, y, z, _inverse = _direction(vectors[e])
+            x, y, z, _inverse = direction(vectors[e])
             harmonics(x, y, z, row)
             for m in range(HARMONICS):
                 Y[place, m] = row[m]
@@ -157,7 +150,7 @@ def vectors_gradient(
     for i in range(low, high):
         for place in range(starts[i], ends[i]):
             e = numbers[place, 0]
-            x, y, z, inverse = _direction(vectors[e])
+            x, y, z, inverse = direction(vectors[e])
             gradients(x, y, z, slopes)
             a = b = c = 0.0
             for m in range(HARMONICS):

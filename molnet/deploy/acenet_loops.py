@@ -152,13 +152,18 @@ def _sizes(n: int, weights: Weights) -> tuple[int, int, int, int]:
 
 
 @inlined
-def _kept(n: int, start: int, stop: int, work: Work, sizes: tuple[int, int, int, int]) -> tuple[Array, Array]:
-    """Functions on the sphere and moments of a block."""
-    (_, outputs, order, channels), rows = sizes, stop - start
+def _functions(n: int, start: int, stop: int, work: Work, channels: int) -> Array:
+    """The functions on the sphere of a block."""
     functions = work.functions[n, start * HARMONICS * channels : stop * HARMONICS * channels]
+    return functions.reshape((HARMONICS, stop - start, channels))
+
+
+@inlined
+def _moments(n: int, start: int, stop: int, work: Work, shape: tuple[int, int, int]) -> Array:
+    """The moments of a block; of an atom they have that shape."""
+    outputs, order, channels = shape
     width = outputs * order * channels
-    moments = work.moments[n, start * width : stop * width].reshape((rows, outputs, order, channels))
-    return functions.reshape((HARMONICS, rows, channels)), moments
+    return work.moments[n, start * width : stop * width].reshape((stop - start, outputs, order, channels))
 
 
 @part
@@ -168,9 +173,8 @@ def _powers(
     """From what neighbours tell to the moments of their density's powers."""
     couplings, points = tables
     entries, values, slots = couplings[min(n, 1)]
-    sizes = _sizes(n, weights)
-    (inputs, _, _, channels), rows = sizes, stop - start
-    A, M = _kept(n, start, stop, work, sizes)
+    (inputs, outputs, order, channels), rows = _sizes(n, weights), stop - start
+    A = _functions(n, start, stop, work, channels)
     D, near = _shaped(space.density, HARMONICS, inputs * channels), _near(work)
     edges = (space.told, space.turned)
     space.coupled[: rows * channels * (slots[0] + 3 * slots[1] + 5 * slots[2] + 7 * slots[3])] = 0
@@ -178,20 +182,19 @@ def _powers(
         density(i, starts, near, work.told[n, :inputs], weights.control_points[n], edges, D)
         _couple(i - start, rows, entries, values, D.reshape((HARMONICS, inputs, channels)), space.coupled)
     _mix(rows, slots, weights.mix[n], space.coupled, A.reshape((HARMONICS * rows, channels)))
-    sphere_loops.moments(np.int64(0), rows, points, A, M)
+    sphere_loops.moments(np.int64(0), rows, points, A, _moments(n, start, stop, work, (outputs, order, channels)))
 
 
 @part
 def _update(n: int, start: int, stop: int, weights: Weights, work: Work, space: Space) -> None:
     """From moments to features."""
-    sizes = _sizes(n, weights)
-    (_, outputs, order, channels), rows, h = sizes, stop - start, work.features
+    (_, outputs, order, channels), rows, h = _sizes(n, weights), stop - start, work.features
     width = order * channels
     if n > 0:
         factors = work.factors[n, start:stop]
         _fill(weights.gate_bias[n], factors)
         add_product(0, rows, h[0, start:stop], weights.gate[n], factors)
-    _, M = _kept(n, start, stop, work, sizes)
+    M = _moments(n, start, stop, work, (outputs, order, channels))
     B = _shaped(space.gated, outputs, rows, width)
     _gated(M, work.factors[n, start:stop].reshape((rows, order, channels)), B.reshape((outputs, rows, order, channels)))
     for a in range(outputs):
@@ -300,8 +303,7 @@ def _from_energies(
 @part
 def _from_features(n: int, start: int, stop: int, weights: Weights, work: Work, space: Space, g: Array) -> None:
     """From ∂h after the layer to ∂M, and to ∂h before it as far as the same atom's features are meant."""
-    sizes = _sizes(n, weights)
-    (_, outputs, order, channels), rows = sizes, stop - start
+    (_, outputs, order, channels), rows = _sizes(n, weights), stop - start
     width = order * channels
     hidden, d_B = _shaped(space.hidden, rows, channels), _shaped(space.gated, outputs, rows, width)
     hidden[:] = 0
@@ -311,7 +313,7 @@ def _from_features(n: int, start: int, stop: int, weights: Weights, work: Work, 
     add_product(0, rows, hidden, weights.inner[n], d_B[0])
     for a in range(outputs):
         add_product(0, rows, g[a, start:stop], weights.update[n, min(a, 1)], d_B[a])
-    _, M = _kept(n, start, stop, work, sizes)
+    M = _moments(n, start, stop, work, (outputs, order, channels))
     factors, d_factors = work.factors[n, start:stop], _shaped(space.factors, rows, width)
     blocks, shape = (outputs, rows, order, channels), (rows, order, channels)
     d_M = _shaped(space.moments, rows, outputs, order, channels)
@@ -335,9 +337,8 @@ def _from_moments(
     """From ∂M to the derivatives with respect to what neighbours told, distances and harmonics."""
     couplings, points = tables
     entries, values, slots = couplings[min(n, 1)]
-    sizes = _sizes(n, weights)
-    (inputs, outputs, order, channels), rows = sizes, stop - start
-    A, _ = _kept(n, start, stop, work, sizes)
+    (inputs, outputs, order, channels), rows = _sizes(n, weights), stop - start
+    A = _functions(n, start, stop, work, channels)
     d_A = _shaped(space.functions, HARMONICS, rows, channels)
     sphere_loops.adjoint(np.int64(0), rows, points, _shaped(space.moments, rows, outputs, order, channels), A, d_A)
     _unmix(rows, slots, weights.mix[n], d_A.reshape((HARMONICS * rows, channels)), space.coupled)

@@ -42,9 +42,9 @@ class CompilationError(RuntimeError):
 def compile(potential: Potential) -> Potential:
     """The same potential for energies, forces and stress only, with fewer operations a step.
 
-    It holds the weights that the potential has now, in its dtype. SchNet, PaiNN, BPNN, ZBL and AtomEnergies are
-    compiled, by themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other potentials
-    stay as they are, and so does everything on a GPU, in other precisions than single and double, and with
+    It holds the weights that the potential has now, in its dtype. ACENet, SchNet, PaiNN, BPNN, ZBL and AtomEnergies
+    are compiled, by themselves or in a `Sum`, `Scaled` or `Committee`; BPNN members of one shape together. Other
+    potentials stay as they are, and so does everything on a GPU, in other precisions than single and double, and with
     MOLNET_KERNELS=reference.
 
     Raises CompilationError if energies or forces differ from the original's on a distorted crystal of its species.

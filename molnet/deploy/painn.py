@@ -17,15 +17,13 @@ from molnet.deploy import painn_loops as loops
 from molnet.deploy.pool import Pool
 from molnet.deploy.schnet_loops import COLUMNS
 from molnet.deploy.stages import run_stages
-from molnet.deploy.term import CompiledTerm, Pullback
+from molnet.deploy.term import PRECISIONS, CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kept import Kept
 from molnet.kernels import operators
 from molnet.kernels.compiled import parts
 from molnet.models.painn import SOFTENING, PaiNN
 from molnet.potential import SpeciesIndex
-
-PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 
 
 class CompiledPaiNN(CompiledTerm):
@@ -40,7 +38,7 @@ class CompiledPaiNN(CompiledTerm):
         self.species_index = SpeciesIndex(painn.species)
         with torch.no_grad():
             groups = _weights(deepcopy(painn).double())
-        self.tables, self.there, self.back = (
+        self.tables, self.forward_weights, self.backward_weights = (
             nn.ParameterList(nn.Parameter(w.to(painn.dtype).contiguous(), False) for w in group) for group in groups
         )
         self._layout = Kept(self._lay_out)
@@ -66,7 +64,8 @@ class CompiledPaiNN(CompiledTerm):
     def _lay_out(self, graph: Graph, dtype: torch.dtype) -> _Layout:
         kind = self.species_index(graph.species)
         s, phi, zero = (table.detach().to(dtype)[kind].contiguous().numpy() for table in self.tables)
-        forward, backward = (tuple(w.detach().to(dtype).numpy() for w in group) for group in (self.there, self.back))
+        groups = (self.forward_weights, self.backward_weights)
+        forward, backward = (tuple(w.detach().to(dtype).numpy() for w in group) for group in groups)
         return _Layout(
             (graph.edges.contiguous().numpy(), operators.edge_index(graph.edges, graph.n_atoms).numpy()),
             s,
@@ -112,15 +111,38 @@ def _stacked(networks: list[Any], *, like: Any) -> list[Tensor]:
 
 
 def _pools(dtype: torch.dtype, told: tuple[int, ...], layers: int, edges: int, hidden: int) -> tuple[Pool, Pool]:
-    """What `forward` keeps for `backward`, and what this one works in."""
+    """What `forward` keeps for `backward`, and what this one works in, in the order in which the loops name them."""
     atoms, _, F = told
-    shapes = [(atoms, F), (layers + 1, atoms, 3, F), (layers, atoms, 3, F), (layers, atoms, F)]
-    shapes += [(layers, atoms, 3, 2, F), (layers, atoms, 2 * F), (atoms, F), (layers, atoms, F), (layers, atoms, 3, F)]
-    shapes += [(atoms, hidden), (atoms, hidden)]
-    forward = [((edges, COLUMNS), dtype), ((edges,), torch.long), *((shape, dtype) for shape in shapes)]
-    rows = [(2, atoms, F), (2, atoms, 3, F), (atoms, 3, F), (atoms, F), (atoms, 2 * F), (atoms, 3, F)]
-    rows += [(atoms, 3, 2, F), (atoms, hidden), (edges, 4)]
-    return Pool(forward), Pool([(shape, dtype) for shape in rows])
+    forward = {
+        "kept": (edges, COLUMNS),
+        "first": (edges,),
+        "s": (atoms, F),
+        "v": (layers + 1, atoms, 3, F),
+        "phi": (layers, atoms, 3, F),
+        "told": (layers, atoms, F),
+        "UV": (layers, atoms, 3, 2, F),
+        "read": (layers, atoms, 2 * F),
+        "hidden": (atoms, F),
+        "slopes": (layers, atoms, F),
+        "a": (layers, atoms, 3, F),
+        "readout": (atoms, hidden),
+        "readout_slopes": (atoms, hidden),
+    }
+    backward = {
+        "ds": (2, atoms, F),
+        "dv": (2, atoms, 3, F),
+        "d_phi": (atoms, 3, F),
+        "d_hidden": (atoms, F),
+        "d_read": (atoms, 2 * F),
+        "da": (atoms, 3, F),
+        "d_UV": (atoms, 3, 2, F),
+        "d_readout": (atoms, hidden),
+        "d_edges": (edges, 4),
+    }
+    return (
+        Pool([(shape, torch.long if name == "first" else dtype) for name, shape in forward.items()]),
+        Pool([(shape, dtype) for shape in backward.values()]),
+    )
 
 
 @dataclass(frozen=True)

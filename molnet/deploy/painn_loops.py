@@ -25,6 +25,7 @@ Grid = tuple[float, int]
 
 @inlined
 def _direction(vectors: Array, kept: Array, e: int) -> tuple[float, float, float]:
+    """r̂ in the order y, z, x."""
     return vectors[e, 1] * kept[e, 8], vectors[e, 2] * kept[e, 8], vectors[e, 0] * kept[e, 8]
 
 

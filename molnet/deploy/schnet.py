@@ -17,15 +17,13 @@ from torch.nn.functional import pad, softplus
 from molnet.deploy import schnet_loops as loops
 from molnet.deploy.pool import Pool
 from molnet.deploy.stages import run_stages
-from molnet.deploy.term import CompiledTerm, Pullback
+from molnet.deploy.term import PRECISIONS, CompiledTerm, Pullback
 from molnet.graph import Graph
 from molnet.kept import Kept
 from molnet.kernels import operators
 from molnet.kernels.compiled import parts
 from molnet.models.schnet import LINEAR, LOG_2, SchNet
 from molnet.potential import SpeciesIndex
-
-PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 
 
 class CompiledSchNet(CompiledTerm):
@@ -81,11 +79,8 @@ class CompiledSchNet(CompiledTerm):
 
     def _pools(self, dtype: torch.dtype, shape: tuple[int, ...], hidden: int, n_edges: int) -> tuple[Pool, Pool]:
         """What `forward` and `backward` work in; lists that differ little in their length have the same."""
-        longest, layer, readout = (
-            n_edges + (-n_edges) % 2 ** max(0, n_edges.bit_length() - 4),
-            shape[1:],
-            (shape[1], hidden),
-        )
+        longest = n_edges + (-n_edges) % 2 ** max(0, n_edges.bit_length() - 4)
+        layer, readout = shape[1:], (shape[1], hidden)
         splines, first = ((longest, loops.COLUMNS), dtype), ((longest,), torch.long)
         forward = ((shape, dtype), (shape, dtype), (readout, dtype), splines, first, (shape, dtype), (readout, dtype))
         places = longest + shape[1]

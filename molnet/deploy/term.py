@@ -34,6 +34,8 @@ from torch import Tensor, nn
 from molnet.graph import Graph
 from molnet.potential import Potential, Scaled, Sum
 
+PRECISIONS = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+
 Pullback = Callable[[Float64[ndarray, " atoms"]], Float[ndarray, "edges 3"]]
 
 

@@ -36,7 +36,8 @@ def edge_harmonics(vectors: Float[Tensor, "edges 3"], l_max: int) -> Float[Tenso
 
 
 @inlined
-def _direction(v: Array) -> tuple[float, float, float, float]:
+def direction(v: Array) -> tuple[float, float, float, float]:
+    """The unit vector, NaN for length zero, and one over the length."""
     x, y, z = np.float64(v[0]), np.float64(v[1]), np.float64(v[2])
     inverse = 1 / np.sqrt(x * x + y * y + z * z)
     return x * inverse, y * inverse, z * inverse, inverse
@@ -46,7 +47,7 @@ def _direction(v: Array) -> tuple[float, float, float, float]:
 def _values(low: int, high: int, vectors: Array, out: Array, sources: int = SOURCES) -> None:
     Y = np.empty(16)
     for e in range(low, high):
-        x, y, z, _inverse = _direction(vectors[e])
+        x, y, z, _inverse = direction(vectors[e])
         harmonics(x, y, z, Y)
         for m in range(out.shape[1]):
             out[e, m] = Y[m + 1]
@@ -57,7 +58,7 @@ def _pulled(low: int, high: int, vectors: Array, grad: Array, out: Array, source
     """∂v = (1 − u uᵀ)/|v| Σ_m ∂Y_m ∇Y_m(u)."""
     slopes = np.empty((3, 16))
     for e in range(low, high):
-        x, y, z, inverse = _direction(vectors[e])
+        x, y, z, inverse = direction(vectors[e])
         gradients(x, y, z, slopes)
         a = b = c = 0.0
         for m in range(grad.shape[1]):
@@ -76,7 +77,7 @@ def _pushed(low: int, high: int, vectors: Array, dot: Array, out: Array, sources
     """Ẏ_m = ∇Y_m(u) · (1 − u uᵀ) v̇/|v|."""
     slopes = np.empty((3, 16))
     for e in range(low, high):
-        x, y, z, inverse = _direction(vectors[e])
+        x, y, z, inverse = direction(vectors[e])
         gradients(x, y, z, slopes)
         a, b, c = np.float64(dot[e, 0]), np.float64(dot[e, 1]), np.float64(dot[e, 2])
         along = a * x + b * y + c * z
