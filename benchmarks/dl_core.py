@@ -24,8 +24,9 @@ from rich.table import Table
 
 FAMILIES = (
     *("linear", "mlp", "optimizers", "search", "vision", "games", "adversarial", "recurrent", "sequence_cnn"),
-    *("attention", "sets", "graph_networks", "simulator", "unsupervised", "boltzmann", "variational", "flows"),
-    *("gan", "smiles", "boltzmann_generators", "reinforcement", "autodiff"),
+    *("memory", "reservoir", "pixels", "attention", "sets", "graph_networks", "graph_attention", "simulator"),
+    *("unsupervised", "boltzmann", "variational", "flows", "gan", "smiles", "boltzmann_generators", "reinforcement"),
+    "autodiff",
 )
 """The files of `dl/` that have rows, in the order of the table."""
 COLUMNS = ("row", "import", "data", "to reach", "reached", "seconds")

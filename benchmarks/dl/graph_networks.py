@@ -10,6 +10,7 @@ import torch
 from dl.rows import Row
 from matplotlib.figure import Figure
 from rdkit import Chem
+from torch import nn
 
 from molnet.nn.graph_networks import EdgeNetwork, GraphBatches, GraphTensors, MessagePassing
 from molnet.nn.seeding import seeded
@@ -66,16 +67,18 @@ def molecule_graph(smiles: str) -> GraphTensors:
     )
 
 
-def read(path: Path) -> tuple[list[GraphTensors], torch.Tensor, torch.Tensor]:
-    """The graphs, the measured log10 solubility (mol/l) and Delaney's own estimate of it."""
+def read(path: Path) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """The SMILES strings, the measured log10 solubility (mol/l) and Delaney's own estimate of it."""
     with path.open() as file:
         rows = list(csv.DictReader(file))
     measured = [float(row["measured log solubility in mols per litre"]) for row in rows]
     estimated = [float(row["ESOL predicted log solubility in mols per litre"]) for row in rows]
-    return [molecule_graph(row["smiles"]) for row in rows], torch.tensor(measured), torch.tensor(estimated)
+    return [row["smiles"] for row in rows], torch.tensor(measured), torch.tensor(estimated)
 
 
-def one_split(graphs: list[GraphTensors], y: torch.Tensor, seed: int, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+def one_split(
+    network: nn.Module, graphs: list[GraphTensors], y: torch.Tensor, *, seed: int, recipe: Recipe
+) -> tuple[np.ndarray, np.ndarray]:
     """Trains on 80 %, keeps the epoch that is best on 10 %, and answers for the last 10 %: their rows and answers."""
     order = np.random.default_rng(seed).permutation(len(graphs))
     train, valid, test = np.split(order, [int(0.8 * len(order)), int(0.9 * len(order))])
@@ -84,9 +87,6 @@ def one_split(graphs: list[GraphTensors], y: torch.Tensor, seed: int, epochs: in
     def batches(rows: np.ndarray) -> GraphBatches:
         return GraphBatches([graphs[i] for i in rows], ((y[rows] - mean) / std)[:, None], size=32, seed=seed)
 
-    with seeded(seed):
-        network = MessagePassing(EdgeNetwork(48, 7), nodes=graphs[0].nodes.shape[1], channels=48, rounds=3, outputs=1)
-    recipe = Recipe(epochs=epochs, learning_rate=2e-3, weight_decay=1e-2, ema=0.99)
     fit(network, regression_loss, batches(train), batches(valid), recipe=recipe)
     with torch.no_grad():
         answers = network(GraphTensors.join([graphs[i] for i in test])).squeeze(1) * std + mean
@@ -99,13 +99,17 @@ def rmse(found: np.ndarray, wanted: np.ndarray) -> float:
 
 def solubility(data: Path, folder: Path, *, epochs: int = 30, splits: int = 5) -> str:
     """RMSE in log units, mean of random splits, beside Delaney's own estimates for the same molecules."""
-    graphs, measured, estimated = read(data / "moleculenet" / "delaney-processed.csv")
-    wanted = measured.numpy()
+    strings, measured, estimated = read(data / "moleculenet" / "delaney-processed.csv")
+    graphs, wanted = [molecule_graph(smiles) for smiles in strings], measured.numpy()
     figure = Figure(figsize=(4, 4))
     axes = figure.subplots()
+    recipe = Recipe(epochs=epochs, learning_rate=2e-3, weight_decay=1e-2, ema=0.99)
     ours, theirs = [], []
     for seed in range(splits):
-        test, answers = one_split(graphs, measured, seed, epochs)
+        with seeded(seed):
+            message = EdgeNetwork(48, 7)
+            network = MessagePassing(message, nodes=graphs[0].nodes.shape[1], channels=48, rounds=3, outputs=1)
+        test, answers = one_split(network, graphs, measured, seed=seed, recipe=recipe)
         ours.append(rmse(answers, wanted[test]))
         theirs.append(rmse(estimated.numpy()[test], wanted[test]))
         axes.scatter(wanted[test], answers, s=6, label=f"split {seed}: {ours[-1]:.2f}")

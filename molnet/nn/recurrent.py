@@ -273,9 +273,15 @@ class EchoState(nn.Module):
         ones = torch.cat([x.new_ones(*x.shape[:2], 1), x], dim=2)
         driven, h, found = ones @ self.entry.T, x.new_zeros(len(x), len(self.recurrent)), []
         for t in range(x.shape[1]):
-            h = (1 - self.leak) * h + self.leak * torch.tanh(h @ self.recurrent.T + driven[:, t])
+            h = self.step(h, driven[:, t])
             found.append(h)
         return torch.cat([ones, torch.stack(found, dim=1)], dim=2)
+
+    def step(
+        self, h: Float[Tensor, "batch channels"], driven: Float[Tensor, "batch channels"]
+    ) -> Float[Tensor, "batch channels"]:
+        """h_t from h_{t−1} and V x_t + b."""
+        return (1 - self.leak) * h + self.leak * torch.tanh(h @ self.recurrent.T + driven)
 
     @torch.no_grad()
     def fit(
@@ -296,3 +302,15 @@ class EchoState(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time inputs"]) -> Float[Tensor, "batch time outputs"]:
         return self.states(x) @ self.readout.T
+
+    @torch.no_grad()
+    def continued(self, x: Float[Tensor, "batch time inputs"], steps: int) -> Float[Tensor, "batch steps inputs"]:
+        """What follows x, each answer being the next input; raises ValueError where answers are no inputs."""
+        if len(self.readout) != x.shape[2]:
+            raise ValueError(f"{len(self.readout)} outputs can't be read as {x.shape[2]} inputs; fit it to the next x.")
+        width, state, answers = 1 + x.shape[2], self.states(x)[:, -1], []
+        for _ in range(steps):
+            answers.append(state @ self.readout.T)
+            ones = torch.cat([state[:, :1], answers[-1]], dim=1)
+            state = torch.cat([ones, self.step(state[:, width:], ones @ self.entry.T)], dim=1)
+        return torch.stack(answers, dim=1)

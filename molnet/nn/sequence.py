@@ -249,10 +249,22 @@ class KeyValueMemory(nn.Module):
         values: Float[Tensor, "batch slots values"],
         mask: Bool[Tensor, "batch slots"],
     ) -> Float[Tensor, "batch outputs"]:
+        return self.output(self.read(query, keys, values, mask)[0])
+
+    def read(
+        self,
+        query: Float[Tensor, "batch queries"],
+        keys: Float[Tensor, "batch slots keys"],
+        values: Float[Tensor, "batch slots values"],
+        mask: Bool[Tensor, "batch slots"],
+    ) -> tuple[Float[Tensor, "batch channels"], Float[Tensor, "batch hops slots"]]:
+        """q after the last hop, and where each hop looked: p_i."""
         if not mask.any(dim=1).all():
             raise ValueError("a memory of the batch has no slots; expected one or more in each.")
         q, k, v = self.query(query), self.key(keys), self.value(values)
+        looked = []
         for hop in self.hops:
             scores = torch.einsum("bc,bsc->bs", q, k).masked_fill(~mask, -torch.inf)
-            q = hop(q + torch.einsum("bs,bsc->bc", scores.softmax(dim=1), v))
-        return self.output(q)
+            looked.append(scores.softmax(dim=1))
+            q = hop(q + torch.einsum("bs,bsc->bc", looked[-1], v))
+        return q, torch.stack(looked, dim=1)

@@ -167,6 +167,16 @@ def test_a_reservoir_predicts_a_chaotic_series() -> None:
     assert (x[:, 802:] - x[:, 801:-1]).std() > 0.1 * x.std()
 
 
+def test_a_reservoir_goes_on_by_its_own_answers() -> None:
+    x = mackey_glass(600)
+    with seeded(0):
+        network = EchoState(1, 1, channels=50, leak=0.7).fit(x[:, :400], x[:, 1:401], washout=100)
+    found = network.continued(x[:, :450], 20)
+    read_again = network(torch.cat([x[:, :450], found], dim=1))[:, 449:-1]
+    torch.testing.assert_close(found, read_again)
+    assert (found - x[:, 450:470]).abs().max() < 0.1 < (x[:, 449:450] - x[:, 450:470]).abs().max()
+
+
 def test_wrong_sequences_are_refused() -> None:
     tagger = SequenceTagger(nn.Identity(), RecurrentLayers(nn.GRU, 3, 4), 2)
     with pytest.raises(ValueError, match="sequence 1 is empty"):
@@ -181,3 +191,5 @@ def test_wrong_sequences_are_refused() -> None:
         NormPreservingClassifier(nn.Identity(), RecurrentLayers(nn.RNN, 3, 4, directions=2), 2)
     with pytest.raises(ValueError, match="sequences of 5 places are all washout"):
         EchoState(1, 1, channels=4).fit(torch.ones(1, 5, 1), torch.ones(1, 5, 1), washout=5)
+    with pytest.raises(ValueError, match="2 outputs can't be read as 1 inputs"):
+        EchoState(1, 2, channels=4).continued(torch.ones(1, 5, 1), 3)

@@ -145,5 +145,7 @@ def test_a_memory_recalls_what_stands_beside_a_key() -> None:
         optimizer.step()
     *inputs, y = batch(500)
     assert (memory(*inputs).argmax(dim=1) == y).float().mean() > 0.95
+    asked = torch.einsum("bq,bsq->bs", inputs[0], inputs[1]).argmax(dim=1)
+    assert (memory.read(*inputs)[1][:, 0].argmax(dim=1) == asked).float().mean() > 0.95
     with pytest.raises(ValueError, match="has no slots"):
         memory(*inputs[:3], torch.zeros_like(inputs[3]))
