@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,20 +27,14 @@ from molnet.train.recipe import Recipe
 
 
 class AtomSum(nn.Module):
-    """A constant plus what the atoms contribute, each after some layers of attention to its neighbors.
+    """A constant plus what the atoms contribute, each after some layers of attention to itself and its neighbors."""
 
-    With `equal` weights an atom takes the plain mean of itself and its neighbors instead.
-    """
-
-    def __init__(self, nodes: int, *, equal: bool, edges: int = 8, channels: int = 48, layers: int = 3) -> None:
+    def __init__(self, nodes: int, *, edges: int = 8, channels: int = 48, layers: int = 3) -> None:
         super().__init__()
         self.embed = nn.Linear(nodes, channels)
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(layers))
         self.layers = nn.ModuleList(GraphAttention(channels, channels, 4, edges=edges) for _ in range(layers))
         self.output, self.constant = MLP([channels, channels, 1]), nn.Parameter(torch.zeros(1))
-        if equal:
-            for layer in self.layers:
-                layer.score.requires_grad_(False).zero_()
 
     def atoms(self, graph: GraphTensors) -> Tensor:
         """The contributions, [atoms, 1]."""
@@ -52,16 +47,25 @@ class AtomSum(nn.Module):
         return self.constant + sum_rows(self.atoms(graph), graph.node_graph, len(graph.globals))
 
 
-def with_loops(graph: GraphTensors, *, bonds: bool) -> GraphTensors:
-    """The graph with an edge from each atom to itself, which an eighth feature tells from bonds; or without bonds."""
+def equal_weights_(network: AtomSum) -> None:
+    """Lets atoms take the plain mean of themselves and their neighbors, in place."""
+    for layer in network.layers:
+        layer.score.requires_grad_(False).zero_()
+
+
+def alone(graph: GraphTensors) -> GraphTensors:
+    """The graph without its bonds."""
+    return replace(graph, edges=graph.edges[:0], senders=graph.senders[:0], receivers=graph.receivers[:0])
+
+
+def with_loops(graph: GraphTensors) -> GraphTensors:
+    """The graph with an edge from each atom to itself, which an eighth feature tells from bonds."""
     own = torch.arange(len(graph.nodes))
-    edges = functional.pad(graph.edges, (0, 1)) if bonds else graph.edges.new_zeros(0, 8)
-    senders, receivers = (index if bonds else index[:0] for index in (graph.senders, graph.receivers))
     return replace(
         graph,
-        edges=torch.cat([edges, functional.one_hot(torch.full_like(own, 7), 8).float()]),
-        senders=torch.cat([senders, own]),
-        receivers=torch.cat([receivers, own]),
+        edges=torch.cat([functional.pad(graph.edges, (0, 1)), functional.one_hot(torch.full_like(own, 7), 8).float()]),
+        senders=torch.cat([graph.senders, own]),
+        receivers=torch.cat([graph.receivers, own]),
     )
 
 
@@ -69,32 +73,45 @@ def attended(data: Path, folder: Path, *, epochs: int = 30, splits: int = 5) -> 
     """RMSE in log units, mean of the splits of the other solubility row, beside networks with less to look at."""
     strings, measured, estimated = read(data / "moleculenet" / "delaney-processed.csv")
     plain, wanted = [molecule_graph(smiles) for smiles in strings], measured.numpy()
+    bonded, single = ([with_loops(graph) for graph in graphs] for graphs in (plain, [*map(alone, plain)]))
     recipe = Recipe(epochs=epochs, learning_rate=5e-3, weight_decay=1e-2, ema=0.99)
     errors: dict[str, list[float]] = {"attention": [], "equal weights": [], "atoms alone": [], "Delaney": []}
     for seed, name in product(range(splits), tuple(errors)[:3]):
-        graphs = [with_loops(graph, bonds=name != "atoms alone") for graph in plain]
+        graphs = single if name == "atoms alone" else bonded
         with seeded(seed):
-            network = AtomSum(graphs[0].nodes.shape[1], equal=name == "equal weights")
+            network = AtomSum(graphs[0].nodes.shape[1])
+        if name == "equal weights":
+            equal_weights_(network)
         test, answers = one_split(network, graphs, measured, seed=seed, recipe=recipe)
         errors[name].append(rmse(answers, wanted[test]))
         if name == "attention":
             errors["Delaney"].append(rmse(estimated.numpy()[test], wanted[test]))
             if not seed:
-                shown = test[np.argsort(answers)[np.linspace(0, len(test) - 1, 8).round().astype(int)]]
-                draw_molecules(network, [(strings[i], graphs[i], float(wanted[i])) for i in shown], folder)
+                chosen = np.argsort(wanted[test])[np.linspace(0, len(test) - 1, 8).round().astype(int)]
+                titles = [f"log S {wanted[test][i]:.1f} (found {answers[i]:.1f})" for i in chosen]
+                shown = [Shown(strings[i], graphs[i], title) for i, title in zip(test[chosen], titles, strict=True)]
+                draw_molecules(network, shown, folder)
     told = (f"{name} {np.mean(found):.3f} ± {np.std(found):.3f}" for name, found in errors.items())
     return f"RMSE {', '.join(told)}"
 
 
-def draw_molecules(network: AtomSum, shown: list[tuple[str, GraphTensors, float]], folder: Path) -> None:
-    """Molecules, none of them seen in training, from insoluble to soluble, with what their atoms contribute."""
+class Shown(NamedTuple):
+    """A molecule to draw."""
+
+    smiles: str
+    graph: GraphTensors
+    title: str
+
+
+def draw_molecules(network: AtomSum, shown: list[Shown], folder: Path) -> None:
+    """Molecules with what their atoms contribute."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     grid = figure.subplots(2, -(-len(shown) // 2))
-    for axes, (smiles, graph, measured) in zip(grid.flat, shown, strict=False):
+    for axes, (smiles, graph, title) in zip(grid.flat, shown, strict=False):
         with torch.no_grad():
             contributions = network.atoms(graph)[:, 0]
         colors = draw_molecule(axes, Chem.MolFromSmiles(smiles), contributions)
-        axes.set_title(f"log S = {measured:.1f}", fontsize=9)
+        axes.set_title(title, fontsize=9)
     figure.colorbar(colors, ax=grid, shrink=0.6, label="contribution of an atom / spread of log S")
     figure.savefig(folder / "graph_attention.png", dpi=150)
 
@@ -109,9 +126,10 @@ def draw_molecule(axes: Axes, molecule: Chem.Mol, values: Tensor) -> PathCollect
     for atom, (x, y) in zip(molecule.GetAtoms(), places, strict=True):
         if atom.GetSymbol() != "C":
             axes.text(x, y, atom.GetSymbol(), fontsize=7, ha="center", va="center")
+    low, high = places.min(axis=0), places.max(axis=0)
+    (left, right), (bottom, top) = ((low + high) / 2)[:, None] + ((high - low).max() / 2 + 1) * np.array([-1, 1])
     axes.set_axis_off()
-    axes.set(aspect="equal")
-    axes.margins(0.15)
+    axes.set(aspect="equal", xlim=(left, right), ylim=(bottom, top))
     return axes.scatter(*places.T, c=values.numpy(), s=90, cmap="RdBu", vmin=-1, vmax=1, edgecolors="0.5", zorder=2)
 
 

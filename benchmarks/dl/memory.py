@@ -100,7 +100,10 @@ def facts_of_stories(
     found = [answered(n, 1.0, facts, count, epochs) for n in hops]
     right = [shares for _, shares in found]
     draw_memory(found[-1][0], facts, right, hops, folder)
-    told = (f"{n} hops {', '.join(f'{share:.1%}' for share in shares)}" for n, shares in zip(hops, right, strict=True))
+    told = (
+        f"{n} hop{'s' * (n > 1)} {', '.join(f'{share:.1%}' for share in shares)}"
+        for n, shares in zip(hops, right, strict=True)
+    )
     return f"one, two, three facts: {'; '.join(told)} (without memory {np.mean(blind):.1%})"
 
 
@@ -122,7 +125,8 @@ def draw_memory(
     weights.set_xticks(range(looked.shape[1]), [f"hop {n + 1}" for n in range(looked.shape[1])])
     shares.imshow(right, cmap="Blues", vmin=0, vmax=1.2)
     for row, column in np.ndindex(len(right), 3):
-        shares.text(column, row, f"{right[row][column]:.1%}", ha="center", va="center")
+        color = "white" if right[row][column] > 0.7 else "black"
+        shares.text(column, row, f"{right[row][column]:.1%}", color=color, ha="center", va="center")
     shares.set_title("answered rightly", fontsize=10)
     shares.set_xticks(range(3), ["1 fact", "2 facts", "3 facts"])
     shares.set_yticks(range(len(hops)), [f"{n} hop{'s' * (n > 1)}" for n in hops])

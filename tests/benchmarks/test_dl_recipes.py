@@ -76,15 +76,16 @@ def test_atoms_attend_to_their_neighbors_and_add_up(monkeypatch: pytest.MonkeyPa
     pytest.importorskip("rdkit")
     recipe = family(monkeypatch, "graph_attention")
     ethanol = recipe.molecule_graph("CCO")
-    graph, alone = (recipe.with_loops(ethanol, bonds=bonds) for bonds in (True, False))
+    graph, alone = recipe.with_loops(ethanol), recipe.with_loops(recipe.alone(ethanol))
     assert sorted(zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)) == [
         *((0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2))
     ]
     assert alone.senders.tolist() == alone.receivers.tolist() == [0, 1, 2] and alone.edges.sum() == 3
     with seeded(0):
-        network, equal = (recipe.AtomSum(graph.nodes.shape[1], equal=flag) for flag in (False, True))
+        network = recipe.AtomSum(graph.nodes.shape[1])
     torch.testing.assert_close(network(graph), network.constant + network.atoms(graph).sum()[None, None])
-    h, layer = torch.randn(3, 48, generator=torch.Generator().manual_seed(0)), equal.layers[0]
+    recipe.equal_weights_(network)
+    h, layer = torch.randn(3, 48, generator=torch.Generator().manual_seed(0)), network.layers[0]
     means = torch.stack([h[[0, 1]].mean(0), h.mean(0), h[[1, 2]].mean(0)])
     torch.testing.assert_close(layer(h, graph.senders, graph.receivers, graph.edges), layer.sender(means))
 
