@@ -39,7 +39,7 @@ def test_what_reads_its_memory_answers_and_what_cannot_guesses(monkeypatch: pyte
     memory = family(monkeypatch, "memory")
     told = memory.facts_of_stories(tmp_path, tmp_path, facts=5, count=3000, epochs=8, hops=(1,))
     one, two, three, blind = (float(share) for share in re.findall(r"([\d.]+)%", told))
-    assert one > 95 > 60 > max(two, three) and 15 < blind < 35
+    assert one > 95 > 88 > max(two, three) and 15 < blind < 35
     assert (tmp_path / "memory.png").exists()
 
 
@@ -48,7 +48,7 @@ def test_a_reservoir_beats_a_linear_autoregression(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(reservoir, "AHEAD", 100)
     told = reservoir.chaos(tmp_path, tmp_path, channels=80, length=2400)
     echo, linear, last = (float(value) for value in re.findall(r"(?:state|autoregression|value) ([\d.e-]+)", told))
-    assert 10 * echo < linear < last
+    assert 4 * echo < linear < last
     assert (tmp_path / "reservoir.png").exists()
 
 
@@ -61,11 +61,11 @@ def test_a_linear_autoregression_goes_on_with_a_wave(monkeypatch: pytest.MonkeyP
 def test_the_reach_of_a_layer_is_every_place_it_does_not_skip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pixels = family(monkeypatch, "pixels")
     generator = torch.Generator().manual_seed(0)
-    images, labels = torch.rand(24, 1, 28, 28, generator=generator), torch.arange(24) % 10
+    images, labels = torch.rand(24, 1, 12, 12, generator=generator), torch.arange(24) % 10
     part = pixels.mnist.Part(images, labels)
     with seeded(0):
-        network = pixels.PixelByPixel(nn.Identity(), DilatedStack(nn.GRU, 1, 4, (64,)), 10)
-    assert pixels.reach(network, part).flatten().nonzero().flatten().tolist() == [3, 67, 131, 195]
+        network = pixels.PixelByPixel(nn.Identity(), DilatedStack(nn.GRU, 1, 4, (16,)), 10)
+    assert pixels.reach(network, part).flatten().nonzero().flatten().tolist() == [3, 19, 35]
     monkeypatch.setattr(pixels.mnist, "read", lambda data: pixels.mnist.Mnist(part, part, part))
     told = pixels.pixel_by_pixel(tmp_path, tmp_path, epochs=1, channels=2)
     assert re.fullmatch(r"[\d.]+ % \(the same layers without skipping [\d.]+ %\)", told)
@@ -75,17 +75,15 @@ def test_the_reach_of_a_layer_is_every_place_it_does_not_skip(monkeypatch: pytes
 def test_atoms_attend_to_their_neighbors_and_add_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     recipe = family(monkeypatch, "graph_attention")
-    ethanol = recipe.molecule_graph("CCO")
-    graph, alone = recipe.with_loops(ethanol), recipe.with_loops(recipe.alone(ethanol))
+    graph = recipe.with_loops(recipe.molecule_graph("CCO"))
     assert sorted(zip(graph.senders.tolist(), graph.receivers.tolist(), strict=True)) == [
         *((0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2))
     ]
-    assert alone.senders.tolist() == alone.receivers.tolist() == [0, 1, 2] and alone.edges.sum() == 3
+    assert graph.edges[:, 7].tolist() == [0, 0, 0, 0, 1, 1, 1]
     with seeded(0):
         network = recipe.AtomSum(graph.nodes.shape[1])
     torch.testing.assert_close(network(graph), network.constant + network.atoms(graph).sum()[None, None])
-    recipe.equal_weights_(network)
-    h, layer = torch.randn(3, 48, generator=torch.Generator().manual_seed(0)), network.layers[0]
+    h, layer = torch.randn(3, 48, generator=torch.Generator().manual_seed(0)), recipe.equal_weights(network).layers[0]
     means = torch.stack([h[[0, 1]].mean(0), h.mean(0), h[[1, 2]].mean(0)])
     torch.testing.assert_close(layer(h, graph.senders, graph.receivers, graph.edges), layer.sender(means))
 
@@ -99,5 +97,5 @@ def test_the_recipe_of_graph_attention_ends_with_a_sentence(monkeypatch: pytest.
         rows.writerow(columns)
         rows.writerows([f"{'C' * n}{end}", -0.5 * n, -0.4 * n] for n in range(1, 41) for end in ("O", "Cl"))
     told = family(monkeypatch, "graph_attention").attended(tmp_path, tmp_path, epochs=1, splits=1)
-    assert re.fullmatch(r"RMSE attention [\d.]+ ± 0.000, equal weights .*, atoms alone .*, Delaney .*", told)
+    assert re.fullmatch(r"RMSE attention [\d.]+ ± 0.000, equal weights .*, Delaney .*", told)
     assert (tmp_path / "graph_attention.png").exists()
