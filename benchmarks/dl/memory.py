@@ -137,7 +137,7 @@ ROWS = [
     Row(
         "questions to a memory of facts",
         "from molnet.nn import KeyValueMemory",
-        "made here: stories of 12 facts, of which the last of each kind counts",
+        "made here: stories of 12 facts, of which the last one on each subject counts",
         "three hops answer what one can't",
         facts_of_stories,
     )
