@@ -76,6 +76,12 @@ def read(path: Path) -> tuple[list[str], torch.Tensor, torch.Tensor]:
     return [row["smiles"] for row in rows], torch.tensor(measured), torch.tensor(estimated)
 
 
+def message_passing(graph: GraphTensors) -> MessagePassing:
+    """A network for graphs with the features of this one."""
+    message = EdgeNetwork(48, graph.edges.shape[1])
+    return MessagePassing(message, nodes=graph.nodes.shape[1], channels=48, rounds=3, outputs=1)
+
+
 def one_split(
     network: nn.Module, graphs: list[GraphTensors], y: torch.Tensor, *, seed: int, recipe: Recipe
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +113,7 @@ def solubility(data: Path, folder: Path, *, epochs: int = 30, splits: int = 5) -
     ours, theirs = [], []
     for seed in range(splits):
         with seeded(seed):
-            message = EdgeNetwork(48, 7)
-            network = MessagePassing(message, nodes=graphs[0].nodes.shape[1], channels=48, rounds=3, outputs=1)
+            network = message_passing(graphs[0])
         test, answers = one_split(network, graphs, measured, seed=seed, recipe=recipe)
         ours.append(rmse(answers, wanted[test]))
         theirs.append(rmse(estimated.numpy()[test], wanted[test]))

@@ -60,7 +60,11 @@ def test_solubility_of_molecules_is_learned_from_their_graphs(tmp_path: Path) ->
     graph_networks = recipes("graph_networks")
     lines = shared_data("moleculenet/delaney-processed.csv").read_text().splitlines()
     (tmp_path / "some.csv").write_text("\n".join(lines[:301]))
-    graphs, measured, _ = graph_networks.read(tmp_path / "some.csv")
-    rows, answers = graph_networks.one_split(graphs, measured, 0, epochs=6)
+    strings, measured, _ = graph_networks.read(tmp_path / "some.csv")
+    graphs = [graph_networks.molecule_graph(smiles) for smiles in strings]
+    with seeded(0):
+        network = graph_networks.message_passing(graphs[0])
+    recipe = Recipe(epochs=6, learning_rate=2e-3, weight_decay=1e-2, ema=0.99)
+    rows, answers = graph_networks.one_split(network, graphs, measured, seed=0, recipe=recipe)
     wanted = measured.numpy()[rows]
     assert graph_networks.rmse(answers, wanted) < 0.9 * wanted.std()

@@ -37,7 +37,7 @@ def test_the_last_facts_of_a_story_lead_to_its_answer(monkeypatch: pytest.Monkey
 
 def test_what_reads_its_memory_answers_and_what_cannot_guesses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     memory = family(monkeypatch, "memory")
-    told = memory.facts_of_stories(tmp_path, tmp_path, facts=5, count=3000, epochs=8, hops=(1,))
+    told = memory.facts_of_stories(tmp_path, tmp_path, facts=8, count=2000, epochs=8, hops=(1,))
     one, two, three, blind = (float(share) for share in re.findall(r"([\d.]+)%", told))
     assert one > 95 > 88 > max(two, three) and 15 < blind < 35
     assert (tmp_path / "memory.png").exists()
