@@ -75,7 +75,7 @@ def main(
         "runs/mlearn"
     ),
     cutoff: Annotated[float, typer.Option(help="Å.")] = 5.0,
-    minutes: Annotated[float, typer.Option(help="Training time of networks.")] = 15.0,
+    minutes: Annotated[float, typer.Option(help="Training time of networks.")] = 14.5,
     epochs: Annotated[int | None, typer.Option(help="The most epochs of networks, where not the recipe's.")] = None,
 ) -> None:
     """Fit what has no numbers in the results yet, one element at a time, and print all of them."""

@@ -97,7 +97,7 @@ ESTIMATOR = "from molnet.train.estimators import NetworkClassifier"
 MNIST = "MNIST test file, 8,000/2,000"
 ROWS = [
     Row("search: random and Parzen, error of 25 trials", SEARCH, "1,000 + 1,000 of MNIST", "Parzen lower", samplers),
-    Row("search: learning curve", ESTIMATOR, MNIST, "a figure", learning),
+    Row("search: learning curve, errors", ESTIMATOR, MNIST, "a figure", learning),
     Row("search: folds and early stopping", ESTIMATOR, MNIST, "below its limit of epochs", folds),
     Row("search: double descent", "from molnet.train.search import double_descent", "400 of MNIST", "a peak", descent),
 ]
