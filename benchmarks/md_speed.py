@@ -1,11 +1,12 @@
-"""A step of molecular dynamics with molnet beside SchNetPack, TorchANI and MACE, in one run.
+"""A step of molecular dynamics with molnet beside SchNetPack, TorchANI, DeePMD-kit and MACE, in one run.
 
 A step is one of ASE's velocity Verlet with the package's own calculator, in float32, with untrained networks of the
 stated architecture, in a process and an environment of its own. The forces are computed and then replaced by those of
 springs, so that all packages see the same thermal motion (peers/worker.py). The processes take turns, and only one
 works at a time; a time is the median of the rounds.
 
-TorchANI's counterpart is a BPNN with the same features, widths and activation, and for its 8 nets a Committee. MACE
+TorchANI's counterpart is a BPNN with the same features, widths and activation, and for its 8 nets a Committee.
+DeePMD-kit's network (peers/with_deepmd.py) stands beside that BPNN too, whose cutoff of pairs it has. MACE
 with 64 scalar channels stands beside an ACENet of the default sizes, 64 channels with vectors.
 """
 
@@ -32,6 +33,7 @@ MODELS = [
     ("SchNetPack", "PaiNN-3", "PaiNN-3", "SchNetPack PaiNN-3"),
     ("molnet", "BPNN-1", "", "molnet BPNN, ANI-2x, one net"),
     ("TorchANI", "ANI-2x-1", "BPNN-1", "TorchANI ANI-2x, one net"),
+    ("DeePMD-kit", "se_e2_a", "BPNN-1", "DeePMD-kit se_e2_a"),
     ("molnet", "BPNN-8", "", "molnet Committee of 8 BPNN, ANI-2x"),
     ("TorchANI", "ANI-2x-8", "BPNN-8", "TorchANI ANI-2x, 8 nets"),
     ("molnet", "ACENet-2", "", "molnet ACENet"),

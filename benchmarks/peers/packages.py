@@ -36,6 +36,7 @@ PEERS = {
     ),
     "TorchANI": Package("with_torchani.py", ("torchani==2.9.0",)),
     "MACE": Package("with_mace.py", ("mace-torch==0.3.16", "matscipy==1.3.1")),
+    "DeePMD-kit": Package("with_deepmd.py", ("torch", "numpy", "ase", "mpich", "e3nn", "deepmd-kit==3.2.0")),
 }
 
 
